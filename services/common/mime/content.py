@@ -1,0 +1,157 @@
+"""The Content-* fields of an entity: type, parameters, encoding, disposition, language.
+
+RFC 2045, 2183, 2231. Defaults and repairs are those of RFC 2045 §5.2: what cannot be read is
+text/plain in US-ASCII.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from services.common.mime.address import MAX_FIELD
+from services.common.mime.header import unfold
+from services.common.mime.wire import NIL, parenthesized, quote
+
+MAX_PARAMETERS = 100
+# Only short values are remembered, so that the cache stays small whatever arrives.
+_CACHED_VALUE = 128
+_CACHE_SIZE = 1024
+
+_TOKEN = rb"[!#-'*+\-.0-9A-Z^-~]"
+_TYPE = re.compile(rb"\s*(" + _TOKEN + rb"++)\s*/\s*(" + _TOKEN + rb"++)\s*(?:;|$)")
+_WORD = re.compile(rb"\s*(" + _TOKEN + rb"++)")
+_PARAMETER = re.compile(
+    rb';\s*([^\s=;"()<>@,/\[\]?]++)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([^\s;"]*+))', re.DOTALL
+)
+_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)', re.DOTALL)
+_SECTION = re.compile(rb"([^*]+)\*(\d{1,3})(\*?)")
+_LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
+
+_ENCODINGS = frozenset((b"7BIT", b"8BIT", b"BINARY", b"BASE64", b"QUOTED-PRINTABLE"))
+
+Parameters = tuple[tuple[bytes, bytes], ...]
+
+
+class ContentType(NamedTuple):
+    """Type and subtype in upper case, parameters in their order with upper-case names.
+
+    Made once for all parts that say the same: what is rendered of it is kept with it.
+    """
+
+    main: bytes
+    sub: bytes
+    parameters: Parameters
+    wire: bytes  # "TYPE" "SUBTYPE" (parameters)
+    name: bytes  # TYPE/SUBTYPE
+    charset: bytes
+    is_message: bool
+
+    def parameter(self, name: bytes) -> bytes | None:
+        return next((value for key, value in self.parameters if key == name), None)
+
+
+def make_type(main: bytes, sub: bytes, parameters: Parameters = ()) -> ContentType:
+    wire = b"%b %b %b" % (quote(main), quote(sub), parameters_wire(parameters))
+    charset = next((value for name, value in parameters if name == b"CHARSET"), b"")
+    is_message = main == b"MESSAGE" and sub in (b"RFC822", b"GLOBAL")
+    return ContentType(main, sub, parameters, wire, b"%b/%b" % (main, sub), charset, is_message)
+
+
+def content_type(value: bytes) -> ContentType:
+    if len(value) <= _CACHED_VALUE:
+        return _cached_content_type(value) or TEXT_PLAIN
+    return _content_type(value) or TEXT_PLAIN
+
+
+def _content_type(value: bytes) -> ContentType | None:
+    value = _without_comments(unfold(value[:MAX_FIELD]))
+    match = _TYPE.match(value)
+    if match is None:
+        return None
+    main, sub = match[1].upper(), match[2].upper()
+    parameters = _parameters(value[match.end(2) :])
+    if main == b"TEXT" and all(name != b"CHARSET" for name, _ in parameters):
+        parameters = ((b"CHARSET", b"us-ascii"), *parameters)  # RFC 2046 §4.1.2
+    return make_type(main, sub, parameters)
+
+
+_cached_content_type = lru_cache(_CACHE_SIZE)(_content_type)
+
+
+def _without_comments(value: bytes) -> bytes:
+    if b"(" not in value:
+        return value
+    return _COMMENT.sub(lambda match: match[0] if match[0].startswith(b'"') else b" ", value)
+
+
+def _parameters(text: bytes) -> Parameters:
+    found: list[tuple[bytes, bytes]] = []
+    sections = False
+    for name, quoted, plain in _PARAMETER.findall(text)[:MAX_PARAMETERS]:
+        value = _PAIR.sub(rb"\1", quoted) if b"\\" in quoted else quoted or plain
+        found.append((name.upper(), value))
+        sections = sections or b"*" in name
+    return _joined(found) if sections else tuple(found)
+
+
+def _joined(found: list[tuple[bytes, bytes]]) -> Parameters:
+    """Continuations in one piece (RFC 2231 §3). An extended value stays percent-encoded, with its
+    charset, under `NAME*`: mail programs decode it themselves and expect it so."""
+    result: dict[bytes, bytes] = {}
+    pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
+    for name, value in found:
+        match = _SECTION.fullmatch(name)
+        if match is None:
+            result.setdefault(name, value)
+        else:
+            pieces.setdefault(match[1], {})[int(match[2])] = (value, bool(match[3]))
+    for base, numbered in pieces.items():
+        extended = any(star for _, star in numbered.values())
+        ordered = [numbered[index] for index in sorted(numbered)]
+        value = b"".join([_escaped(text) if extended and not star else text for text, star in ordered])
+        result.setdefault(base + b"*" if extended else base, value)
+    return tuple(result.items())
+
+
+def _escaped(text: bytes) -> bytes:
+    return text.replace(b"%", b"%25").replace(b"'", b"%27")
+
+
+def parameters_wire(parameters: Parameters) -> bytes:
+    if not parameters:
+        return NIL
+    return parenthesized([b"%b %b" % (quote(name), quote(value)) for name, value in parameters])
+
+
+def transfer_encoding(value: bytes) -> bytes:
+    """The mechanism in upper case; 7BIT where there is none (RFC 2045 §6.1)."""
+    encoding = value.strip().upper()
+    if encoding in _ENCODINGS:
+        return encoding
+    match = _WORD.match(_without_comments(value[:MAX_FIELD]))
+    return match[1].upper() if match else b"7BIT"
+
+
+def disposition_wire(value: bytes | None) -> tuple[bytes, bool]:
+    """body-fld-dsp, and whether the part is an attachment (RFC 2183)."""
+    if value is None:
+        return NIL, False
+    value = _without_comments(unfold(value[:MAX_FIELD]))
+    match = _WORD.match(value)
+    if match is None:
+        return NIL, False
+    kind = match[1].upper()
+    parameters = parameters_wire(_parameters(value[match.end() :]))
+    return b"(%b %b)" % (quote(kind), parameters), kind == b"ATTACHMENT"
+
+
+def language_wire(value: bytes | None) -> bytes:
+    """body-fld-lang: the tags of Content-Language (RFC 3282)."""
+    tags = _LANGUAGE.findall(_without_comments(value[:MAX_FIELD])) if value is not None else []
+    return parenthesized([quote(tag) for tag in tags[:MAX_PARAMETERS]]) if tags else NIL
+
+
+TEXT_PLAIN = make_type(b"TEXT", b"PLAIN", ((b"CHARSET", b"us-ascii"),))
+MESSAGE = make_type(b"MESSAGE", b"RFC822")
+OCTETS = make_type(b"APPLICATION", b"OCTET-STREAM")

@@ -1,0 +1,115 @@
+"""Text of a part as people read it: transfer encoding and charset undone, HTML reduced to its words.
+
+`TextDecoder` takes octets in pieces of any size and keeps nothing but an
+unfinished group or line, so that search can read a large part bounded.
+"""
+
+import re
+from binascii import Error, a2b_base64, a2b_qp
+from html import unescape
+
+from services.common.mime.charset import incremental_decoder
+
+MAX_PREVIEW = 200  # characters (RFC 8970 §3.2)
+# Octets of the part that a preview is made from: enough to get past a style sheet.
+PREVIEW_OCTETS = 16 * 1024
+# A quoted-printable line is at most 76 octets (RFC 2045 §6.7); more is broken and cut anywhere.
+_MAX_LINE = 4 * 1024
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NOT_SHOWN = re.compile(r"[\x00-\x20\x7f\xa0\u00ad\u034f\u200b-\u200f\u2028-\u202e\u2060\ufeff]+")
+_TAG = re.compile(r"<[^<>]*>?")
+_HIDDEN = re.compile(r"<(style|script|head|title|!--)", re.IGNORECASE)
+
+
+class TextDecoder:
+    """Octets of a part in, text out; never raises."""
+
+    def __init__(self, encoding: bytes, charset: bytes) -> None:
+        self._encoding = encoding.upper()
+        self._decoder = incremental_decoder(charset.decode("ascii", "replace"))
+        self._rest = b""
+
+    def feed(self, octets: bytes) -> str:
+        return self._text(self._decode(octets, False), False)
+
+    def finish(self) -> str:
+        return self._text(self._decode(b"", True), True)
+
+    def _text(self, octets: bytes, final: bool) -> str:
+        try:
+            return self._decoder.decode(octets, final)
+        except UnicodeError:  # a few multi-byte codecs cannot replace everything
+            self._decoder.reset()
+            return octets.decode("ascii", "replace")
+
+    def _decode(self, octets: bytes, final: bool) -> bytes:
+        if self._encoding == b"BASE64":
+            return self._base64(octets, final)
+        if self._encoding == b"QUOTED-PRINTABLE":
+            return self._quoted_printable(octets, final)
+        return octets
+
+    def _base64(self, octets: bytes, final: bool) -> bytes:
+        data = self._rest + _NOT_BASE64.sub(b"", octets)
+        cut = len(data) if final else len(data) & ~3
+        self._rest = data[cut:]
+        whole = data[:cut]
+        if len(whole) % 4 == 1:
+            whole = whole[:-1]
+        try:
+            return a2b_base64(whole + b"=" * (-len(whole) % 4))
+        except Error:
+            return b""
+
+    def _quoted_printable(self, octets: bytes, final: bool) -> bytes:
+        data = self._rest + octets
+        cut = len(data) if final else data.rfind(b"\n") + 1
+        if len(data) - cut > _MAX_LINE:
+            cut = len(data)
+        self._rest = data[cut:]
+        return a2b_qp(data[:cut])
+
+
+def decoded_text(octets: bytes, encoding: bytes, charset: bytes) -> str:
+    """The text of a part's octets, or of their beginning."""
+    decoder = TextDecoder(encoding, charset)
+    return decoder.feed(octets) + decoder.finish()
+
+
+def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes:
+    """At most 200 characters of UTF-8 in one line, from the beginning of a text part (RFC 8970)."""
+    if (
+        not html
+        and octets.isascii()
+        and encoding in (b"7BIT", b"8BIT")
+        and not charset.upper().startswith(_SHIFTING)
+    ):
+        # Enough for 200 characters unless most of it is white space.
+        words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
+        if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
+            return words[:MAX_PREVIEW].rstrip()
+    text = decoded_text(octets, encoding, charset)
+    if html:
+        text = unescape(_TAG.sub(" ", _visible(text)))
+    return _NOT_SHOWN.sub(" ", text).strip()[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
+
+
+_SHIFTING = (b"UTF-7", b"ISO-2022", b"HZ", b"UTF-16", b"UTF-32")
+
+
+def _visible(text: str) -> str:
+    """HTML without style sheets, scripts, titles and comments."""
+    pieces: list[str] = []
+    position = 0
+    lower = text.lower() if len(text.lower()) == len(text) else text
+    while match := _HIDDEN.search(text, position):
+        pieces.append(text[position : match.start()])
+        name = match[1].lower()
+        closing = "-->" if name == "!--" else f"</{name}"
+        position = lower.find(closing, match.end())
+        if position < 0:
+            return "".join(pieces)
+        position += len(closing) if name == "!--" else 0
+    pieces.append(text[position:])
+    return "".join(pieces)

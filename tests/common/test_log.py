@@ -1,0 +1,31 @@
+"""Logs: one JSON object a line, secrets hidden by their type."""
+
+import json
+import subprocess
+import sys
+
+SCRIPT = """
+import logging, structlog
+from services.common.config import Secret
+from services.common.log import configure
+configure("imap", "json", "info")
+log = structlog.stdlib.get_logger().bind(connection="c1")
+log.debug("too small to tell")
+log.info("event", token=Secret("hidden"), nested={"deep": [Secret("hidden")]}, octets=b"x")
+try:
+    raise ValueError("a defect")
+except ValueError:
+    log.exception("failed")
+logging.getLogger("library").warning("from a library")
+"""
+
+
+def test_logs() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["event", "failed", "from a library"]
+    assert all(line["service"] == "imap" and line["timestamp"] and line["level"] for line in lines)
+    assert lines[0]["connection"] == "c1"
+    assert (lines[0]["token"], lines[0]["nested"]) == ("…", {"deep": ["…"]})
+    assert "a defect" in lines[1]["exception"]
+    assert "hidden" not in done.stderr
