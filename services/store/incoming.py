@@ -1,0 +1,95 @@
+"""Octets on their way in: scanned once while they become durable, then known by their body id.
+
+Order of a write (docs/architecture.md): the body first, the index after it. A
+crash between leaves an orphan object, never an entry without a body.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from buuta.v1 import columns_pb2
+from services.common.errors import Refused
+from services.common.mime import Scan, Scanner
+from services.store.bodies import BodyStore
+from services.store.bodies.ids import body_id
+from services.store.summary import encode_summary
+from services.store.tokens import Tokens
+
+MAX_INLINE = 64 * 1024
+UPLOAD_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A durable body that no index knows yet."""
+
+    body: bytes
+    size: int
+    summary: bytes
+
+
+class Intake:
+    """Takes octets for one store process."""
+
+    def __init__(self, bodies: BodyStore, tokens: Tokens, max_size: int) -> None:
+        self._bodies, self._tokens, self._max_size = bodies, tokens, max_size
+
+    async def stream(self, request_id: bytes, chunks: AsyncIterator[bytes]) -> Incoming:
+        """Make a message of any size durable."""
+        scanner, size = Scanner(), 0
+
+        async def scanned() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > self._max_size:
+                    raise Refused("MESSAGE_TOO_LARGE", "The message is too large")
+                scanner.feed(chunk)
+                yield chunk
+
+        body = body_id(request_id)
+        await self._bodies.put(body, scanned(), metadata())
+        return Incoming(body, size, encode_summary(scanner.finish()))
+
+    async def source(self, request_id: bytes, place: int, source: columns_pb2.MessageSource) -> Incoming:
+        """The octets of one message of a request: inline, or uploaded before."""
+        if source.WhichOneof("source") == "upload":
+            handle = self._tokens.open_upload(source.upload, time.time())
+            return Incoming(handle.body, handle.size, handle.summary)
+        data = source.inline
+        if len(data) > MAX_INLINE:
+            raise Refused("INVALID_ARGUMENT", "inline holds at most 65,536 octets: use Upload")
+        body = body_id(request_id, place)
+        await self._bodies.put_small(body, data, metadata())
+        return Incoming(body, len(data), encode_summary(scan(data)))
+
+    def handle(self, incoming: Incoming) -> bytes:
+        """What Upload returns."""
+        return self._tokens.seal_upload(
+            incoming.body, incoming.size, incoming.summary, time.time() + UPLOAD_SECONDS
+        )
+
+
+def scan(data: bytes) -> Scan:
+    scanner = Scanner()
+    scanner.feed(data)
+    return scanner.finish()
+
+
+def metadata() -> dict[str, str]:
+    """What is kept with every object."""
+    return {"format": "1"}
+
+
+def now_date() -> int:
+    """The internal date of a message that arrives now: UTC seconds and zone 0, as in columns.proto."""
+    return int(time.time()) << 16
+
+
+async def request_chunks(requests: Any) -> AsyncIterator[bytes]:
+    """The data of a stream of UploadRequests."""
+    async for request in requests:
+        if request.data:
+            yield request.data

@@ -1,0 +1,111 @@
+"""What the collector needs of the index: garbage, dead mailboxes, old tombstones, silent operations.
+
+Each list is a sorted set per shard by time; a worker leases a shard before it
+looks, so that two do not do the same work (doing it twice is harmless).
+"""
+
+import time
+from dataclasses import dataclass
+
+from services.store.index import keys
+from services.store.index.core import Core, Request, Scope
+from services.store.index.record import column
+
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """A body that an account no longer refers to."""
+
+    member: bytes
+    account: str
+    shared: bool  # other accounts may refer to it: see references.lua
+    body: bytes
+
+
+class CollectorOperations(Core):
+    """Mixed into Index."""
+
+    async def garbage(self, shard: int, before_ms: int) -> list[Garbage]:
+        """Bodies whose grace ended."""
+        found = []
+        for member in await self._due(shard, b":garbage", before_ms):
+            account, kind, body = member[:16], member[16:17], member[17:]
+            found.append(Garbage(member, account.decode(), kind == b"+", body))
+        return found
+
+    async def take_garbage(self, shard: int, member: bytes) -> bool:
+        """Off the list; the body is deleted before this, so that a crash between leaves it listed."""
+        key = keys.tag(shard) + b":a:-"
+        return await self.write("garbage_take", Scope(""), Request(), member, key=key) == b"1"
+
+    async def write_references(self, body: bytes, accounts: list[str]) -> None:
+        """Who shares this body; written once, before any of them has it in an index."""
+        await self.write("references", Scope(""), Request(), body, "write", *accounts, key=_owner(body))
+
+    async def drop_reference(self, body: bytes, account: str) -> int | None:
+        """One account less; how many are left, None when nothing is known of this body."""
+        left = await self.write("references", Scope(""), Request(), body, "drop", account, key=_owner(body))
+        return None if left == b"-" else int(left)
+
+    async def purge(self, shard: int) -> None:
+        """Remove what is left of deleted mailboxes and accounts."""
+        for member in await self._due(shard, b":dead", _now()):
+            account, _, mailbox = member.decode().partition("|")
+            if mailbox == "0" and await self._others_dead(shard, account):
+                continue  # its mailboxes first
+            while await self.write("purge", Scope(account), Request(), mailbox) == b"0":
+                pass
+
+    async def _others_dead(self, shard: int, account: str) -> bool:
+        members = await self._due(shard, b":dead", _now())
+        return any(m.startswith(account.encode()) and not m.endswith(b"|0") for m in members)
+
+    async def prune(self, shard: int, before_ms: int) -> None:
+        """Drop tombstones that have been there since before the last look at their mailbox."""
+        for member in await self._due(shard, b":tombs", before_ms):
+            account, _, mailbox = member.decode().partition("|")
+            await self.write("prune", Scope(account), Request(), mailbox)
+
+    async def undo_operations(self, shard: int) -> None:
+        """Undo copies whose caller is gone; forget the other larger commands."""
+        from services.store.index.messages import MessageOperations
+
+        assert isinstance(self, MessageOperations)
+        for key in await self._due(shard, b":ops", _now()):
+            record = await self.connection.command("HGETALL", key)
+            account = record[b"account"].decode() if record else ""
+            if record and record[b"kind"] == b"copy":
+                uids = column(record[b"uids"])
+                await self.expunge(Scope(account), Request(), int(record[b"mailbox"]), uids, force=True)
+            await self.write("operation_end", Scope(account), Request(), key, key=keys.tag(shard) + b":a:-")
+
+    async def lease(self, shard: int, worker: bytes, milliseconds: int) -> bool:
+        """Whether this worker may work on the shard for a while."""
+        key = keys.tag(shard) + b":lease"
+        if await self.connection.change("SET", key, worker, "NX", "PX", milliseconds):
+            return True
+        return bool(await self.connection.command("GET", key) == worker)
+
+    async def busy_shards(self) -> list[int]:
+        """Shards with anything on one of the lists."""
+        names = (b":garbage", b":dead", b":tombs", b":ops")
+        exists = [("EXISTS", keys.tag(shard) + name) for shard in range(keys.SHARDS) for name in names]
+        found = await self.connection.read(exists)
+        return [shard for shard in range(keys.SHARDS) if any(found[shard * 4 : shard * 4 + 4])]
+
+    async def _due(self, shard: int, name: bytes, before_ms: int) -> list[bytes]:
+        key = keys.tag(shard) + name
+        members: list[bytes] = await self.connection.command(
+            "ZRANGEBYSCORE", key, 0, before_ms, "LIMIT", 0, BATCH
+        )
+        return members
+
+
+def _owner(body: bytes) -> bytes:
+    return keys.tag(keys.shard_of_text(body)) + b":a:-"
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

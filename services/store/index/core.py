@@ -1,0 +1,115 @@
+"""What all operations on the index share: who asks, how a script is run, what a mailbox's header says."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.store.index import keys
+from services.store.index.connection import Connection
+from services.store.index.errors import ScriptError, fault
+
+# A request id is kept 15 minutes and its time may be this far from ours (clocks differ).
+REQUEST_ID_SKEW_MS = 10 * 60 * 1000
+LOG_RETENTION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """An account, and in whose name it is touched."""
+
+    account: str
+    epoch: str = ""  # of the session's credential; "": no session (an administrator, a delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What makes a mutation repeatable."""
+
+    id: bytes = b""  # 16 octets; b"": this operation is harmless to repeat
+    digest: bytes = b""  # 8 octets of a digest of its arguments
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHeader:
+    """A mailbox as its header says."""
+
+    id: int
+    name: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    messages: int
+    unseen: int
+    deleted: int
+    size: int
+    recent_from: int  # the first UID no session was told of as \\Recent
+    oldest: int  # differences since an older modseq are not known
+    keywords: list[str] = field(default_factory=list)
+    subscribed: bool = False
+    special_use: int = 0
+
+    @staticmethod
+    def parse(number: int, header: dict[bytes, bytes], entry: bytes) -> "MailboxHeader":
+        words = entry.split(b"|")
+        keywords = header.get(b"kw", b"").decode()
+        return MailboxHeader(
+            id=number,
+            name=header[b"name"].decode(),
+            uidvalidity=int(header[b"uidv"]),
+            uidnext=int(header[b"uidnext"]),
+            modseq=int(header[b"modseq"]),
+            messages=int(header[b"count"]),
+            unseen=int(header[b"unseen"]),
+            deleted=int(header[b"deleted"]),
+            size=int(header[b"size"]),
+            recent_from=int(header[b"recent"]),
+            oldest=int(header[b"oldest"]),
+            keywords=keywords.split("\n") if keywords else [],
+            subscribed=len(words) > 1 and words[1] == b"1",
+            special_use=int(words[2]) if len(words) > 2 else 0,
+        )
+
+
+class Core:
+    """Runs scripts for one platform; the operations are in its subclasses."""
+
+    def __init__(self, connection: Connection, log_retention: int = LOG_RETENTION) -> None:
+        self.connection = connection
+        self.generation = b""  # set by marker.py; b"" matches no shard
+        self.log_retention = log_retention
+
+    async def write(
+        self, script: str, scope: Scope, request: Request, *args: bytes | str | int, key: bytes = b""
+    ) -> bytes:
+        """Run a write script on the account (or on `key`); Refused when it refuses."""
+        try:
+            reply: bytes = await self.connection.script(
+                script,
+                [key or keys.account_key(scope.account)],
+                [
+                    request.id,
+                    request.digest,
+                    self.generation,
+                    int(time.time() * 1000),
+                    scope.epoch,
+                    self.log_retention,
+                    *args,
+                ],
+            )
+        except ScriptError as error:
+            raise fault(error) from error
+        return reply
+
+    async def read(self, script: str, scope: Scope, *args: bytes | str | int) -> Any:
+        """Run a reading script on the account; Refused when it refuses."""
+        try:
+            return await self.connection.script(
+                script, [keys.account_key(scope.account)], [self.generation, scope.epoch, *args]
+            )
+        except ScriptError as error:
+            raise fault(error) from error
+
+
+def pairs(flat: Any) -> dict[bytes, bytes]:
+    """field, value, field, value, ... as a dictionary."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,23 @@
+"""What scripts and servers answer, as exceptions.
+
+A script refuses with a word (`redis.error_reply('WORD text')`): `ScriptError`.
+Everything else that goes wrong with Redis is `Unavailable`: the outcome is
+unknown, and the caller repeats with the same request id.
+"""
+
+from services.common.errors import Fault, Refused, Unavailable
+
+
+class ScriptError(Exception):
+    """A script refused before it wrote anything."""
+
+    def __init__(self, word: str, text: str) -> None:
+        super().__init__(f"{word} {text}")
+        self.word, self.text = word, text
+
+
+def fault(error: ScriptError) -> Fault:
+    """What the caller of the API is told of a refusal."""
+    if error.word == "GENERATION":
+        return Unavailable("The index is not complete")
+    return Refused(error.word, error.text[:1].upper() + error.text[1:])

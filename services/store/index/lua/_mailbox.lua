@@ -1,0 +1,237 @@
+-- A mailbox in a write script: its header, page directory and pages as objects
+-- that are changed in memory and turned into effects at commit.
+--
+-- page       16-octet bitmap of present slots (uid mod 128), then records of 80 octets in UID order
+-- directory  16 octets a page: number u32, live records u32, highest modseq u64
+-- record     modseq u64, flags u64, date i64, size u32, saved u32, body 16, offset u32, stored u32,
+--            email u64, thread u64, created u64
+local SEEN, DELETED, SHARED, TOMBSTONE = 1, 8, 16384, 32768
+local SYSTEM = 31
+local NUMBERS = { 'uidv', 'uidnext', 'modseq', 'count', 'unseen', 'deleted', 'size', 'recent', 'tombs' }
+
+local function popcount(v)
+  v = v - bit.band(bit.rshift(v, 1), 0x55555555)
+  v = bit.band(v, 0x33333333) + bit.band(bit.rshift(v, 2), 0x33333333)
+  v = bit.band(v + bit.rshift(v, 4), 0x0f0f0f0f)
+  return bit.rshift(bit.band(bit.tobit(v * 0x01010101 % TWO32), 0xffffffff), 24)
+end
+
+local function header_key(id) return P .. ':m:' .. id end
+local function page_key(box, page) return P .. ':p:' .. box.id .. ':' .. page end
+local function summary_key(box, page) return P .. ':s:' .. box.id .. ':' .. page end
+
+local function flush_box(box)
+  local changed = {}
+  for _, name in ipairs(NUMBERS) do
+    if box[name] ~= box.was[name] then
+      changed[#changed + 1] = name
+      changed[#changed + 1] = int(box[name])
+    end
+  end
+  if box.keywords_changed then
+    changed[#changed + 1] = 'kw'
+    changed[#changed + 1] = table.concat(box.keywords, '\n')
+  end
+  if box.inc ~= account.replid then
+    changed[#changed + 1] = 'inc'
+    changed[#changed + 1] = account.replid
+  end
+  if #changed > 0 then effect('H', header_key(box.id), unpack(changed)) end
+end
+
+-- The mailbox with this id; refuses when it is not there.
+local function open_mailbox(id)
+  if mailboxes[id] then return mailboxes[id] end
+  local h = redis.call('HMGET', header_key(id), 'uidv', 'uidnext', 'modseq', 'count', 'unseen', 'deleted', 'size',
+    'recent', 'tombs', 'kw', 'inc', 'gone')
+  if not h[1] or h[12] then refuse('MAILBOX_NOT_FOUND', 'no such mailbox') end
+  local box = { id = id, was = {}, keywords = {}, bits = {}, pages = {}, inc = h[11] }
+  for i, name in ipairs(NUMBERS) do
+    box[name] = tonumber(h[i])
+    box.was[name] = box[name]
+  end
+  if box.inc ~= account.replid then box.uidnext = box.uidnext + UID_JUMP end
+  if h[10] and h[10] ~= '' then
+    for word in string.gmatch(h[10], '[^\n]+') do
+      box.keywords[#box.keywords + 1] = word
+      box.bits[string.lower(word)] = #box.keywords - 1
+    end
+  end
+  box.directory = redis.call('GET', P .. ':d:' .. id) or ''
+  box.entries = #box.directory / 16
+  mailboxes[id] = box
+  flushes[#flushes + 1] = function() flush_box(box) end
+  return box
+end
+
+local function find_mailbox(name, word)
+  local value = redis.call('HGET', P .. ':n', name)
+  local id = value and string.match(value, '^(%d+)|')
+  if not id or id == '0' then refuse(word or 'MAILBOX_NOT_FOUND', 'no such mailbox') end
+  return open_mailbox(id)
+end
+
+-- Bits 16 to 63 for keyword names, as (low word, high word); new names take new bits.
+local function keyword_bits(box, names)
+  local low, high = 0, 0
+  for word in string.gmatch(names, '[^\n]+') do
+    local n = box.bits[string.lower(word)]
+    if not n then
+      n = #box.keywords
+      if n >= 48 then refuse('LIMIT', 'too many keywords in this mailbox') end
+      box.keywords[n + 1] = word
+      box.bits[string.lower(word)] = n
+      box.keywords_changed = true
+    end
+    if n < 16 then low = bit.bor(low, bit.lshift(1, 16 + n)) else high = bit.bor(high, bit.lshift(1, n - 16)) end
+  end
+  return low % TWO32, high % TWO32
+end
+
+-- The place of a page in the directory (from 0), and whether it is there.
+local function directory_place(box, page)
+  local low, high = 0, box.entries
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if struct.unpack('<I4', box.directory, middle * 16 + 1) < page then low = middle + 1 else high = middle end
+  end
+  return low, low < box.entries and struct.unpack('<I4', box.directory, low * 16 + 1) == page
+end
+
+local function flush_page(box, page)
+  if page.dropped then return end
+  local key, changes = page_key(box, page.number), 0
+  for _ in pairs(page.changed) do changes = changes + 1 end
+  if #page.appended > 0 then
+    effect('S', key, '0', struct.pack('<I4I4I4I4', unpack(page.words)))
+    effect('S', key, int(16 + 80 * page.n), table.concat(page.appended))
+  end
+  if changes > 16 then
+    local pieces, from = {}, 17
+    for place = 0, page.n - 1 do
+      local head = page.changed[place]
+      if head then
+        local at = 17 + 80 * place
+        pieces[#pieces + 1] = string.sub(page.raw, from, at - 1) .. head
+        from = at + 16
+      end
+    end
+    effect('S', key, '16', table.concat(pieces) .. string.sub(page.raw, from))
+  else
+    for place, head in pairs(page.changed) do effect('S', key, int(16 + 80 * place), head) end
+  end
+  if changes > 0 or #page.appended > 0 then
+    effect('S', P .. ':d:' .. box.id, int(page.place * 16), u32(page.number) .. u32(page.live) .. u64(page.modseq))
+  end
+end
+
+-- A page to be changed; nil when it is not there and `create` is not given (only behind the last one).
+local function open_page(box, number, create)
+  local page = box.pages[number]
+  if page or (page == false and not create) then return page or nil end
+  local place, there = directory_place(box, number)
+  if not there and not create then
+    box.pages[number] = false
+    return nil
+  end
+  page = { number = number, place = place, changed = {}, appended = {}, live = 0, modseq = 0, n = 0, raw = '',
+           words = { 0, 0, 0, 0 } }
+  if there then
+    page.raw = redis.call('GET', page_key(box, number)) or ''
+    if #page.raw < 96 then refuse('GENERATION', 'a page is missing') end
+    page.words = { struct.unpack('<I4I4I4I4', page.raw) }
+    page.words[5] = nil
+    page.n = (#page.raw - 16) / 80
+    page.live = struct.unpack('<I4', box.directory, place * 16 + 5)
+    page.modseq = read_u64(box.directory, place * 16 + 9)
+  else
+    box.directory = box.directory .. u32(number) .. u32(0) .. u64(0)
+    box.entries = box.entries + 1
+  end
+  box.pages[number] = page
+  flushes[#flushes + 1] = function() flush_page(box, page) end
+  return page
+end
+
+-- The place of a UID among the records of its page, or nil.
+local function place_of(page, uid)
+  local slot = uid % 128
+  local w = math.floor(slot / 32)
+  local word, below = page.words[w + 1], slot % 32
+  if bit.band(word, bit.lshift(1, below)) == 0 then return nil end
+  local place = popcount(bit.band(word, bit.lshift(1, below) - 1) % TWO32)
+  for i = 1, w do place = place + popcount(page.words[i]) end
+  return place
+end
+
+-- Flags of a record as (low, high) and its modseq, with what this script has changed.
+local function read_head(page, place)
+  local head = page.changed[place]
+  local low, high, flags, keywords = struct.unpack('<I4I4I4I4', head or page.raw, head and 1 or 17 + 80 * place)
+  return flags, keywords, low + high * TWO32
+end
+
+local function write_head(page, place, flags, keywords, modseq)
+  page.changed[place] = u64(modseq) .. struct.pack('<I4I4', flags, keywords)
+  page.modseq = modseq
+end
+
+local function record_tail(page, place) return string.sub(page.raw, 33 + 80 * place, 96 + 80 * place) end
+local function record_size(page, place) return struct.unpack('<I4', page.raw, 17 + 80 * place + 24) end
+local function record_body(page, place) return string.sub(page.raw, 17 + 80 * place + 32, 17 + 80 * place + 47) end
+
+-- Adds a record of flags and 64 octets behind them; returns its UID.
+local function add_record(box, modseq, flags, keywords, size, tail, summary)
+  local uid = box.uidnext
+  if uid >= TWO32 - 1 then refuse('LIMIT', 'the mailbox has used all its UIDs') end
+  local page = open_page(box, math.floor(uid / 128), true)
+  local slot = uid % 128
+  local w = math.floor(slot / 32) + 1
+  page.words[w] = bit.bor(page.words[w], bit.lshift(1, slot % 32)) % TWO32
+  page.appended[#page.appended + 1] = u64(modseq) .. struct.pack('<I4I4', flags, keywords) .. tail
+  page.live, page.modseq = page.live + 1, modseq
+  effect('H', summary_key(box, page.number), tostring(slot), summary)
+  box.uidnext, box.count, box.size, box.modseq = uid + 1, box.count + 1, box.size + size, modseq
+  if bit.band(flags, SEEN) == 0 then box.unseen = box.unseen + 1 end
+  if bit.band(flags, DELETED) ~= 0 then box.deleted = box.deleted + 1 end
+  return uid
+end
+
+-- Makes a record a tombstone; the body stays whoever's it is.
+local function bury(box, page, place, uid, modseq)
+  local flags, keywords = read_head(page, place)
+  write_head(page, place, bit.bor(flags, TOMBSTONE) % TWO32, keywords, modseq)
+  page.live = page.live - 1
+  box.count, box.tombs, box.modseq = box.count - 1, box.tombs + 1, modseq
+  box.size = box.size - record_size(page, place)
+  if bit.band(flags, SEEN) == 0 then box.unseen = box.unseen - 1 end
+  if bit.band(flags, DELETED) ~= 0 then box.deleted = box.deleted - 1 end
+  effect('R', summary_key(box, page.number), tostring(uid % 128))
+end
+
+-- References to bodies inside the account, kept only where there is more than one.
+local references = {}
+local function reference_count(body)
+  if not references[body] then references[body] = tonumber(redis.call('HGET', P .. ':b', body) or '1') end
+  return references[body]
+end
+local function add_reference(body)
+  references[body] = reference_count(body) + 1
+  effect('H', P .. ':b', body, int(references[body]))
+end
+local function drop_reference(body, flags)
+  local count = reference_count(body) - 1
+  references[body] = count
+  if count > 1 then
+    effect('H', P .. ':b', body, int(count))
+  elseif count == 1 then
+    effect('R', P .. ':b', body)
+  else
+    local kind = bit.band(flags, SHARED) ~= 0 and '+' or '-'
+    effect('Z', SHARD .. ':garbage', int(NOW), ACCOUNT .. kind .. body)
+  end
+end
+-- Mailboxes with tombstones are looked through by the collector.
+local function note_tombstones(box)
+  effect('Z', SHARD .. ':tombs', int(NOW), ACCOUNT .. '|' .. box.id)
+end

@@ -1,0 +1,140 @@
+-- The prelude of every write script: read and validate, collect effects, commit.
+--
+-- Joined in front of a script by scripts.py; a script defines `run()`, and
+-- _end.lua calls it. Nothing writes but `commit`, and nothing in `commit` can
+-- fail once it has begun: a Redis script that errors keeps what it has written.
+--
+-- KEYS[1]  {s0421}:a:<account>   all keys of the account begin with it
+-- ARGV[1]  request id, 16 octets, or ''       ARGV[4]  now, Unix milliseconds
+-- ARGV[2]  digest of the arguments, 8 octets  ARGV[5]  credential epoch, '' unchecked
+-- ARGV[3]  generation id of the platform      ARGV[6]  log entries to keep
+-- ARGV[7…] the script's own
+local P = KEYS[1]
+local SHARD, ACCOUNT = string.match(P, '^({s%d+}):a:(.+)$')
+local REQUEST, DIGEST, GENERATION = ARGV[1], ARGV[2], ARGV[3]
+local NOW, EPOCH, RETENTION = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local OWN = 6
+local SEQ_JUMP, UID_JUMP, TWO32 = 1048576, 10000, 4294967296
+local REQUEST_TTL, DEDUPE_TTL, DAY = 1500000, 172800000, 86400000
+
+local COMMANDS = { S = 'SETRANGE', W = 'SET', H = 'HSET', R = 'HDEL', D = 'DEL', Z = 'ZADD', Y = 'ZREM',
+                   A = 'SADD', M = 'SREM' }
+local effects, transients, flushes = {}, {}, {}
+local account, mailboxes = {}, {}
+
+local function refuse(word, text) error({ refuse = word .. ' ' .. (text or '') }, 0) end
+local function reply_now(reply) error({ reply = reply }, 0) end
+local function int(n) return string.format('%.0f', n) end
+local function u32(n) return struct.pack('<I4', n) end
+local function u64(n) return struct.pack('<I4I4', n % TWO32, math.floor(n / TWO32)) end
+local function read_u64(s, at)
+  local low, high = struct.unpack('<I4I4', s, at)
+  return low + high * TWO32
+end
+
+-- An effect is one command on one key; it is applied, logged, and replayed as it is.
+local function effect(op, key, ...) effects[#effects + 1] = { op, key, ... } end
+-- What expires is applied but not logged.
+local function transient(...) transients[#transients + 1] = { ... } end
+
+local function request_key()
+  local high, low = struct.unpack('>I2I4', REQUEST)
+  return SHARD .. ':rq:' .. int(math.floor((high * TWO32 + low) / 300000))
+end
+
+-- The shard is what this platform left there, and the request is new.
+local function begin_shard()
+  if redis.call('GET', SHARD .. ':gen') ~= GENERATION then refuse('GENERATION', 'index incomplete') end
+  if REQUEST ~= '' then
+    local known = redis.call('HGET', request_key(), REQUEST .. ACCOUNT)
+    if known then
+      if string.sub(known, 1, 8) ~= DIGEST then
+        refuse('REQUEST_ID', 'the request id was used with other arguments')
+      end
+      reply_now(string.sub(known, 9))
+    end
+  end
+  account.replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+end
+
+-- Also: the account is there, its session is good, and its incarnation is this server's.
+local function begin()
+  begin_shard()
+  local seq, inc, epoch, gone, uidv = unpack(redis.call('HMGET', P, 'seq', 'inc', 'epoch', 'gone', 'uidv'))
+  if not seq or gone then refuse('ACCOUNT_NOT_FOUND', 'no such account') end
+  if EPOCH ~= '' and epoch ~= EPOCH then refuse('SESSION_ENDED', 'the session has ended') end
+  account.seq, account.uidv, account.epoch = tonumber(seq), tonumber(uidv), tonumber(epoch)
+  account.was = account.seq
+  if inc ~= account.replid then
+    local jumped = account.seq + SEQ_JUMP
+    account.gaps = (redis.call('HGET', P, 'gaps') or '') .. u64(account.seq) .. u64(jumped)
+    account.seq = jumped
+  end
+end
+
+-- The number of this change: the modseq of what it changes.
+local function next_seq()
+  account.seq = account.seq + 1
+  return account.seq
+end
+
+local function next_uidvalidity()
+  account.uidv = math.max(math.floor(NOW / 1000), account.uidv + 1)
+  effect('H', P, 'uidv', int(account.uidv))
+  return account.uidv
+end
+
+local function pack_effects()
+  local out, from = {}, #SHARD + 2
+  for i, e in ipairs(effects) do
+    local parts = { e[1], struct.pack('<I1I2', #e - 2, #e[2] - from + 1), string.sub(e[2], from) }
+    for j = 3, #e do parts[#parts + 1] = struct.pack('<I4', #e[j]) .. e[j] end
+    out[i] = table.concat(parts)
+  end
+  return table.concat(out)
+end
+
+-- An event for those who watch: kind (Event.Kind of the API), mailbox, source mailbox, uids, name.
+local function event(kind, mailbox, source, uids, name)
+  return struct.pack('<I1', kind) .. u64(mailbox or 0) .. u64(source or 0) .. u32(uids and #uids or 0)
+    .. (uids or '') .. (name or '')
+end
+
+local function remember(reply)
+  if REQUEST ~= '' then
+    local key = request_key()
+    redis.call('HSET', key, REQUEST .. ACCOUNT, DIGEST .. reply)
+    redis.call('PEXPIRE', key, REQUEST_TTL)
+  end
+end
+
+-- The only place that writes. `what` is an event, or nil for a change that nobody is told of.
+local function commit(reply, what)
+  for _, flush in ipairs(flushes) do flush() end
+  if account.seq then
+    local changed = {}
+    if account.seq ~= account.was then
+      changed = { 'seq', int(account.seq) }
+      if account.gaps then
+        changed[3], changed[4], changed[5], changed[6] = 'gaps', account.gaps, 'inc', account.replid
+      end
+      effect('H', P, unpack(changed))
+    end
+  end
+  local touched = {}
+  for _, e in ipairs(effects) do
+    if not touched[e[2]] then
+      touched[e[2]] = true
+      redis.call('EXISTS', e[2])
+    end
+  end
+  for _, t in ipairs(transients) do redis.call('EXISTS', t[2]) end
+  local seq = int(account.seq or 0)
+  redis.call('XADD', SHARD .. ':log', 'MAXLEN', '~', RETENTION, '*', 'a', ACCOUNT, 's', seq, 't', int(NOW),
+    'e', pack_effects(), 'v', what or '')
+  for _, e in ipairs(effects) do redis.call(COMMANDS[e[1]], unpack(e, 2)) end
+  for _, t in ipairs(transients) do redis.call(unpack(t)) end
+  remember(reply)
+  if what then redis.call('PUBLISH', SHARD .. ':h', ACCOUNT .. seq .. (account.ended and '!' or '')) end
+  return reply
+end

@@ -1,0 +1,91 @@
+-- Copies or moves messages to another mailbox of the account.
+-- own: mailbox id; destination name; 'copy' or 'move'; uids; then for a step of a larger command:
+--      operation key and its lease (Unix milliseconds), 'last' or ''
+-- reply: destination id u64, its uidvalidity u32, seq u64, number of rows u32; source uids; new uids
+-- errors: MAILBOX_NOT_FOUND, DESTINATION_NOT_FOUND, LIMIT
+local function sources(box, uids)
+  local found = {}
+  for at = 1, #uids, 4 do
+    local uid = struct.unpack('<I4', uids, at)
+    local page = open_page(box, math.floor(uid / 128))
+    local place = page and place_of(page, uid)
+    if place then
+      local flags, keywords = read_head(page, place)
+      if bit.band(flags, TOMBSTONE) == 0 then
+        found[#found + 1] = { uid = uid, page = page, place = place, flags = flags, keywords = keywords,
+          tail = record_tail(page, place), size = record_size(page, place), body = record_body(page, place) }
+      end
+    end
+  end
+  return found
+end
+
+local function read_summaries(box, found)
+  local from = 1
+  while from <= #found do
+    local to, slots = from, {}
+    while to <= #found and found[to].page == found[from].page do
+      slots[#slots + 1] = tostring(found[to].uid % 128)
+      to = to + 1
+    end
+    local blobs = redis.call('HMGET', summary_key(box, found[from].page.number), unpack(slots))
+    for i, blob in ipairs(blobs) do found[from + i - 1].summary = blob or '' end
+    from = to
+  end
+end
+
+-- Keywords go by name: bit by bit from one mailbox's list to the other's.
+local function map_keywords(source, target, flags, keywords)
+  local names = {}
+  for n, word in ipairs(source.keywords) do
+    local b = n - 1
+    local is_set
+    if b < 16 then is_set = bit.band(flags, bit.lshift(1, 16 + b)) ~= 0
+    else is_set = bit.band(keywords, bit.lshift(1, b - 16)) ~= 0 end
+    if is_set then names[#names + 1] = word end
+  end
+  local low, high = keyword_bits(target, table.concat(names, '\n'))
+  return bit.bor(bit.band(flags, 65535), low) % TWO32, high
+end
+
+local function note_step(target, new)
+  local key, lease, last = ARGV[OWN + 5], ARGV[OWN + 6], ARGV[OWN + 7]
+  if not key then return end
+  key = SHARD .. ':op:' .. key
+  if last == 'last' then
+    effect('D', key)
+    effect('Y', SHARD .. ':ops', key)
+    return
+  end
+  effect('H', key, 'account', ACCOUNT, 'kind', ARGV[OWN + 3], 'mailbox', target.id)
+  effect('H', key, 'uids', (redis.call('HGET', key, 'uids') or '') .. new)
+  effect('Z', SHARD .. ':ops', lease, key)
+end
+
+local function run()
+  begin()
+  local box = open_mailbox(ARGV[OWN + 1])
+  local target = find_mailbox(ARGV[OWN + 2], 'DESTINATION_NOT_FOUND')
+  local moving = ARGV[OWN + 3] == 'move'
+  local found = sources(box, ARGV[OWN + 4])
+  read_summaries(box, found)
+  local seq, old, new = account.seq, {}, {}
+  if #found > 0 then seq = next_seq() end
+  for i, m in ipairs(found) do
+    local flags, keywords = map_keywords(box, target, m.flags, m.keywords)
+    -- save date (octets 28 to 31) is now, created_modseq (72 to 79) is this change
+    local tail = string.sub(m.tail, 1, 12) .. u32(math.floor(NOW / 1000)) .. string.sub(m.tail, 17, 56) .. u64(seq)
+    new[i] = u32(add_record(target, seq, flags, keywords, m.size, tail, m.summary))
+    old[i] = u32(m.uid)
+    if not moving then add_reference(m.body) end
+  end
+  if moving then
+    for _, m in ipairs(found) do bury(box, m.page, m.place, m.uid, seq) end
+    if #found > 0 then note_tombstones(box) end
+  end
+  old, new = table.concat(old), table.concat(new)
+  note_step(target, new)
+  local reply = u64(tonumber(target.id)) .. u32(target.uidv) .. u64(seq) .. u32(#found) .. old .. new
+  if #found == 0 and #effects == 0 then return reply end
+  return commit(reply, event(moving and 3 or 2, tonumber(target.id), tonumber(box.id), new))
+end

@@ -1,0 +1,52 @@
+"""Summaries in the index: one hash a page, a range of messages in one command."""
+
+import time
+from collections.abc import Sequence
+
+from services.common.errors import Refused
+from services.store.index import keys
+from services.store.index.core import Core
+from services.store.index.record import PAGE, U32
+
+# Above this share of `maxmemory` messages are no longer taken, so that flags and expunges still work.
+FULL = 0.85
+MEMORY_CHECK_SECONDS = 1.0
+
+
+class SummaryOperations(Core):
+    """Mixed into Index."""
+
+    _memory_checked = 0.0
+    _memory_full = False
+
+    async def summaries(self, account: str, mailbox: int, uids: U32) -> list[bytes | None]:
+        """The summary of each message (UIDs ascending), None where there is none any more."""
+        found: list[bytes | None] = []
+        for batch in await self.connection.read(_reads(account, mailbox, uids)):
+            found += batch
+        return found
+
+    async def check_room(self) -> None:
+        """Refused(STORAGE_FULL) when Redis is nearly full; looks at most once a second."""
+        now = time.monotonic()
+        if now - self._memory_checked > MEMORY_CHECK_SECONDS:
+            self._memory_checked = now
+            self._memory_full = False
+            for node in self.connection.servers:
+                info = await node.call(("INFO", "memory"), False)
+                if not isinstance(info, Exception) and int(info.get("maxmemory", 0)):
+                    self._memory_full |= info["used_memory"] > FULL * info["maxmemory"]
+        if self._memory_full:
+            raise Refused("STORAGE_FULL", "The store is full")
+
+
+def _reads(account: str, mailbox: int, uids: U32) -> Sequence[Sequence[bytes | str | int]]:
+    """One HMGET a page."""
+    reads: list[list[bytes | str | int]] = []
+    last = -1
+    for uid in uids.tolist():
+        if uid // PAGE != last:
+            last = uid // PAGE
+            reads.append(["HMGET", keys.summary_key(account, mailbox, last)])
+        reads[-1].append(uid % PAGE)
+    return reads

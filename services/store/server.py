@@ -1,0 +1,182 @@
+"""One store process: its parts put together, served over gRPC, ready only while they agree.
+
+Until Redis and the bodies are reachable and of one platform, every call is
+answered UNAVAILABLE and health says NOT_SERVING; then it goes on by itself.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from buuta.v1 import (
+    account_pb2,
+    account_pb2_grpc,
+    auth_pb2,
+    auth_pb2_grpc,
+    change_pb2,
+    change_pb2_grpc,
+    delivery_pb2,
+    delivery_pb2_grpc,
+    mailbox_pb2,
+    mailbox_pb2_grpc,
+    maildrop_pb2,
+    maildrop_pb2_grpc,
+    message_pb2,
+    message_pb2_grpc,
+)
+from services.common.errors import Fault
+from services.store.account_service import AccountService
+from services.store.auth_service import AuthService
+from services.store.bodies import BodyStore
+from services.store.bodies.local import LocalBodies
+from services.store.bodies.s3 import S3Bodies
+from services.store.change_service import ChangeService
+from services.store.collector import Collector
+from services.store.context import Platform
+from services.store.delivery_service import DeliveryService
+from services.store.hints import Hints
+from services.store.incoming import Intake
+from services.store.index import marker
+from services.store.index.connection import Connection
+from services.store.index.directory import Directory
+from services.store.index.index import Index
+from services.store.mailbox_service import MailboxService
+from services.store.maildrop_service import MaildropService
+from services.store.message_service import MessageService
+from services.store.passwords import Passwords
+from services.store.settings import StoreSettings
+from services.store.throttle import Throttle
+from services.store.tokens import Tokens
+from services.store.views import Views
+
+log = structlog.stdlib.get_logger()
+RETRY_SECONDS = 0.5
+CHECK_SECONDS = 5.0
+MAX_GRPC_MESSAGE = 80 * 1024 * 1024  # an Append of 1,024 inline messages of 64 KB, and its frame
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_GRPC_MESSAGE),
+    ("grpc.max_send_message_length", MAX_GRPC_MESSAGE),
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+FILES = (account_pb2, auth_pb2, change_pb2, delivery_pb2, maildrop_pb2, mailbox_pb2, message_pb2)
+
+
+@dataclass(slots=True)
+class Store:
+    """A running store."""
+
+    port: int
+    platform: Platform
+    health: Any  # grpc_health's servicer
+    ready: asyncio.Event
+    server: grpc.aio.Server
+
+    async def drain(self, seconds: float) -> None:
+        """Not serving from now on; calls at work may finish."""
+        await self.health.enter_graceful_shutdown()
+        self.ready.clear()
+        await self.server.stop(seconds)
+
+
+def make_bodies(settings: StoreSettings) -> BodyStore:
+    if settings.bodies_dir is not None:
+        return LocalBodies(settings.bodies_dir)
+    return S3Bodies(settings.s3_endpoint, settings.s3_access_key, settings.s3_secret_key, settings.s3_bucket)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: StoreSettings) -> AsyncIterator[Store]:
+    """A store from its settings; it serves until the block is left."""
+    connection = Connection(settings.redis_url, settings.redis_timeout, settings.redis_wait_replicas)
+    index = Index(connection, settings.log_retention)
+    bodies, tokens = make_bodies(settings), Tokens(settings.cluster_key)
+    platform = Platform(
+        index=index,
+        directory=Directory(connection, index),
+        bodies=bodies,
+        views=Views(index, settings.view_cache_bytes),
+        hints=Hints(settings.redis_url),
+        tokens=tokens,
+        passwords=Passwords(settings.cluster_key),
+        throttle=Throttle(connection),
+        default_domain=settings.default_domain,
+    )
+    server = grpc.aio.server(options=OPTIONS)
+    checks: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it has no types
+    await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    if "api" in settings.roles:
+        add_services(server, platform, Intake(bodies, tokens, settings.max_message_size))
+    port = server.add_insecure_port(str(settings.listen))
+    store = Store(port, platform, checks, asyncio.Event(), server)
+    await server.start()
+    async with asyncio.TaskGroup() as tasks:
+        work = [tasks.create_task(_keep_ready(store, connection)), tasks.create_task(platform.hints.run())]
+        if "collect" in settings.roles:
+            collector = Collector(index, bodies, settings.garbage_grace, settings.tombstone_retention)
+            work.append(tasks.create_task(_collect(store, collector)))
+        try:
+            yield store
+        finally:
+            await server.stop(0.2)
+            for task in work:
+                task.cancel()
+    await bodies.close()
+    await connection.close()
+
+
+def add_services(server: Any, platform: Platform, intake: Intake) -> None:
+    """The whole API, and what tools expect beside it."""
+    account_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(platform), server)
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(platform), server)
+    mailbox_pb2_grpc.add_MailboxServiceServicer_to_server(MailboxService(platform), server)
+    message_pb2_grpc.add_MessageServiceServicer_to_server(MessageService(platform, intake), server)
+    maildrop_pb2_grpc.add_MaildropServiceServicer_to_server(MaildropService(platform), server)
+    delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(platform, intake), server)
+    change_pb2_grpc.add_ChangeServiceServicer_to_server(ChangeService(platform), server)
+    names = [service.full_name for file in FILES for service in file.DESCRIPTOR.services_by_name.values()]
+    reflection.enable_server_reflection(
+        (*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+    )
+
+
+async def _keep_ready(store: Store, connection: Connection) -> None:
+    """Find the platform, then watch that Redis answers; readiness says so."""
+    while True:
+        try:
+            await _find_platform(store, connection)
+            if not store.ready.is_set():
+                log.info("store ready")
+            store.ready.set()
+            await store.health.set("", health_pb2.HealthCheckResponse.SERVING)
+            await asyncio.sleep(CHECK_SECONDS)
+        except Fault as fault:
+            log.warning("store waits", cause=fault.text)
+            store.ready.clear()
+            await store.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _find_platform(store: Store, connection: Connection) -> None:
+    index = store.platform.index
+    if index.generation:
+        await index.check_shard(0)
+        return
+    await connection.start()
+    await marker.check_server(connection)
+    await store.platform.bodies.start()
+    index.generation = await marker.generation(connection, store.platform.bodies)
+
+
+async def _collect(store: Store, collector: Collector) -> None:
+    await store.ready.wait()
+    await collector.run()

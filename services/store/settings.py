@@ -1,0 +1,67 @@
+"""The store's settings; the table in docs/settings.md is printed from here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.config import (
+    ADDRESS,
+    INTEGER,
+    LIST,
+    PATH,
+    SECONDS,
+    SECRET,
+    SIZE,
+    TEXT,
+    Address,
+    CommonSettings,
+    Secret,
+    SettingError,
+    setting,
+)
+
+ROLES = ("api", "collect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings(CommonSettings):
+    """Settings of `python -m services.store`."""
+
+    listen: Address = setting(ADDRESS, "127.0.0.1:10051", "Where the gRPC API listens", "0.0.0.0:10051")
+    roles: tuple[str, ...] = setting(LIST, "api,collect", "What this process does: api, collect", "api")
+    redis_url: Secret = setting(SECRET, None, "Redis, alone or any node of a Cluster", "redis://redis:6379/0")
+    redis_timeout: float = setting(SECONDS, "3", "A round trip to Redis may take this long")
+    redis_wait_replicas: int = setting(
+        INTEGER, "0", "Replicas that must acknowledge a write before it is acknowledged"
+    )
+    bodies_dir: Path | None = setting(
+        PATH, "", "Keep bodies in this folder instead of S3", "/var/lib/buuta/bodies"
+    )
+    s3_endpoint: str = setting(
+        TEXT, "", "S3 for bodies; needed unless BODIES_DIR is set", "http://minio:9000"
+    )
+    s3_access_key: Secret = setting(SECRET, "", "Access key of S3")
+    s3_secret_key: Secret = setting(SECRET, "", "Secret key of S3")
+    s3_bucket: str = setting(TEXT, "buuta", "Bucket of the bodies")
+    cluster_key: Secret = setting(
+        SECRET, None, "Signs tokens; the same in all stores, at least 16 characters", "openssl rand -hex 32"
+    )
+    default_domain: str = setting(TEXT, "", "Domain of user names without one", "example.org")
+    max_message_size: int = setting(SIZE, "150M", "Largest message that is stored")
+    view_cache_bytes: int = setting(SIZE, "256M", "Memory for the arrays of recently used mailboxes")
+    log_retention: int = setting(INTEGER, "1000", "Changes a shard keeps for those who watch")
+    garbage_grace: float = setting(SECONDS, "24h", "Bodies of expunged messages are kept this long")
+    tombstone_retention: float = setting(
+        SECONDS, "30d", "Expunged messages are known as such for at least this long"
+    )
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.roles) - set(ROLES):
+            raise SettingError(f"ROLES is malformed: {', '.join(sorted(unknown))}: of {', '.join(ROLES)}")
+        if not self.roles:
+            raise SettingError("ROLES is malformed: at least one role is needed")
+        if self.bodies_dir is None and not self.s3_endpoint:
+            raise SettingError("S3_ENDPOINT is not set: S3 for bodies, or BODIES_DIR for a folder")
+        if len(self.cluster_key) < 16:
+            raise SettingError("CLUSTER_KEY is malformed: at least 16 characters are needed")
+        if not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingError("REDIS_URL is malformed: redis://, rediss:// or unix:// is needed")

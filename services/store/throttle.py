@@ -1,0 +1,39 @@
+"""Throttles guessing: too many failed logins from one client address, counted by all stores together."""
+
+import ipaddress
+
+from services.common.errors import Refused
+from services.store.index.connection import Connection
+from services.store.index.counters import Counters
+
+MOST_FAILURES = 30
+WINDOW_SECONDS = 600
+
+
+class Throttle:
+    """Failed logins by client network (an IPv4 address, an IPv6 /64)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._counters = Counters(connection)
+
+    async def check(self, client_address: str) -> None:
+        """Refused(LOGIN_THROTTLED) after too many failures."""
+        name = _network(client_address)
+        if name and await self._counters.read(name) >= MOST_FAILURES:
+            raise Refused("LOGIN_THROTTLED", "Too many failed logins: try again later")
+
+    async def failed(self, client_address: str) -> None:
+        """One more failure."""
+        name = _network(client_address)
+        if name:
+            await self._counters.add(name, WINDOW_SECONDS)
+
+
+def _network(client_address: str) -> str:
+    try:
+        address = ipaddress.ip_address(client_address)
+    except ValueError:
+        return ""
+    if address.version == 4:
+        return f"login:{address}"
+    return f"login:{ipaddress.ip_network((address, 64), strict=False).network_address}"

@@ -1,0 +1,238 @@
+"""Search against a naive evaluation, the order of reads, and the limits."""
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buuta.v1.message_pb2 import SearchKey
+from services.common.errors import Refused
+from services.common.mime import Scanner
+from services.store.search import bodies, evaluate, search
+from services.store.search.evaluate import MAX_DEPTH
+from services.store.summary import Summary, decode_summary, encode_summary
+
+KEYWORDS = ["$Forwarded", "todo"]
+DAY = 86400
+
+
+def message(number: int, subject: str, text: str, extra: str = "") -> bytes:
+    return (
+        f"From: Ann Example <ann{number}@example.com>\r\nTo: =?utf-8?q?J=C3=B6rg?= <j@example.org>\r\n"
+        f"Subject: {subject}\r\nDate: {number + 1} Jan 1970 10:00 +0000\r\n{extra}\r\n{text}\r\n"
+    ).encode()
+
+
+ENCLOSING = "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inside\r\n\r\ninner text\r\n--b--"
+MESSAGES = {
+    3: message(0, "Hello World", "first body", "X-Spam: no\r\n"),
+    7: message(1, "=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "zweiter Körper", "Cc: copy@example.net\r\nX-Spam: yes\r\n"),
+    8: message(2, "third", "c2VjcmV0", "Content-Transfer-Encoding: base64\r\n"),
+    20: message(3, "fourth", ENCLOSING, "Content-Type: multipart/mixed; boundary=b\r\n"),
+}
+
+
+class Box:
+    """A mailbox in memory that counts what is read of it."""
+
+    def __init__(self, messages: dict[int, bytes]) -> None:
+        self.messages = messages
+        self.summaries_read: list[int] = []
+        self.octets_read: list[int] = []
+        count = len(messages)
+        rows = np.arange(count)
+        self.columns = SimpleNamespace(
+            uids=np.array(sorted(messages), "<u4"),
+            flags=(rows % 4).astype("<u8") | np.where(rows == 1, 1 << 17, 0).astype("<u8"),
+            modseqs=(rows + 10).astype("<u8"),
+            sizes=np.array([len(messages[uid]) for uid in sorted(messages)], "<u4"),
+            # 23:30 UTC, one hour east for every other message: the next day there.
+            internal_dates=((rows * DAY + 23 * 3600 + 1800) << 16 | (rows % 2 * 60)).astype("<i8"),
+            save_dates=(rows * DAY).astype("<u4"),
+        )
+        self._records = {uid: self._record(octets) for uid, octets in messages.items()}
+
+    @staticmethod
+    def _record(octets: bytes) -> bytes:
+        scanner = Scanner()
+        scanner.feed(octets)
+        return encode_summary(scanner.finish())
+
+    async def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
+        self.summaries_read += uids
+        return {uid: decode_summary(self._records[uid]) for uid in uids if uid in self._records}
+
+    async def octets(self, uid: int, start: int, end: int) -> bytes:
+        assert end - start <= bodies.PIECE
+        self.octets_read.append(uid)
+        return self.messages[uid][start:end]
+
+    def lose(self, uid: int) -> None:
+        """Its row is still in the columns, the rest is gone."""
+        del self._records[uid]
+
+
+def key(**fields: object) -> SearchKey:
+    return SearchKey(**fields)  # type: ignore[arg-type]
+
+
+def header(field: str, value: str = "") -> SearchKey:
+    return key(header=SearchKey.Header(field=field, value=value))
+
+
+def between(name: str, low: int, high: int = 0) -> SearchKey:
+    return key(**{name: SearchKey.Range(min=low, max=high)})
+
+
+def negation(inner: SearchKey) -> SearchKey:
+    return key(**{"not": inner})
+
+
+def group(kind: str, *keys: SearchKey) -> SearchKey:
+    return key(**{kind: SearchKey.Group(keys=keys)})
+
+
+def column(*uids: int) -> SearchKey:
+    return key(uids=np.array(uids, "<u4").tobytes())
+
+
+def flags(**test: object) -> SearchKey:
+    return key(flags=SearchKey.FlagTest(**test))  # type: ignore[arg-type]
+
+
+FOUND: list[tuple[SearchKey, list[int]]] = [
+    (key(all=True), [3, 7, 8, 20]),
+    (column(7, 20, 99), [7, 20]),
+    (flags(set=1), [7, 20]),
+    (flags(set=1, clear=2), [7]),
+    (flags(set=1, clear=1), []),
+    (flags(keyword_set="TODO"), [7]),
+    (flags(keyword_set="unknown"), []),
+    (flags(keyword_clear="todo"), [3, 8, 20]),
+    (flags(keyword_clear="unknown"), [3, 7, 8, 20]),
+    (between("size", 0, len(MESSAGES[3]) + 1), [3]),
+    (between("size", len(MESSAGES[3]), len(MESSAGES[20])), [3, 7, 8]),
+    (between("internal_date", 2), [7, 8, 20]),
+    (between("internal_date", 0, 2), [3]),
+    (between("save_date", 1, 3), [7, 8]),
+    (between("sent_date", 1, 3), [7, 8]),
+    (between("sent_date", 3), [20]),
+    (key(modseq=12), [8, 20]),
+    (key(**{"from": "ANN1@"}), [7]),
+    (key(**{"from": "example <ann"}), [3, 7, 8, 20]),
+    (key(to="jörg"), [3, 7, 8, 20]),
+    (key(cc="copy"), [7]),
+    (key(bcc="x"), []),
+    (key(subject="hello w"), [3]),
+    (key(subject="grüsse"), [7]),
+    (header("x-spam"), [3, 7]),
+    (header("X-Spam", "YES"), [7]),
+    (header("subject", "GRÜ"), [7]),
+    (key(body="ZWEITER k"), [7]),
+    (key(body="secret"), [8]),
+    (key(body="inner TEXT"), [20]),
+    (key(body="inside"), [20]),
+    (key(body="third"), []),
+    (key(text="third"), [8]),
+    (key(text="x-spam: no"), [3]),
+    (key(body=""), [3, 7, 8, 20]),
+    (negation(key(body="body")), [7, 8, 20]),
+    (group("and", key(body="o"), key(subject="h"), flags(clear=3)), [3]),
+    (group("or", key(subject="hello"), key(modseq=13)), [3, 20]),
+    (group("and"), [3, 7, 8, 20]),
+    (group("or"), []),
+]
+
+
+@pytest.mark.parametrize(("program", "uids"), FOUND)
+async def test_keys(program: SearchKey, uids: list[int]) -> None:
+    assert (await search(program, Box(MESSAGES), KEYWORDS)).tolist() == uids
+
+
+@pytest.mark.parametrize("uid", [3, 20])
+async def test_reads_only_what_is_undecided(uid: int) -> None:
+    box = Box(MESSAGES)
+    program = group("and", key(body="e"), key(subject="o"), column(3, uid))
+    await search(program, box, KEYWORDS)
+    assert box.summaries_read == sorted({3, uid})
+    assert set(box.octets_read) == {3, uid}
+    box = Box(MESSAGES)
+    await search(group("or", key(body="none"), key(subject="o"), negation(column(uid))), box, KEYWORDS)
+    assert box.summaries_read == [uid]
+    assert box.octets_read == []
+
+
+async def test_columns_alone_read_nothing() -> None:
+    box = Box(MESSAGES)
+    await search(group("or", flags(set=1), negation(key(modseq=12))), box, KEYWORDS)
+    assert box.summaries_read == []
+
+
+async def test_a_message_that_is_gone_is_not_found() -> None:
+    box = Box(MESSAGES)
+    box.lose(7)
+    assert (await search(negation(key(subject="hello")), box, KEYWORDS)).tolist() == [8, 20]
+
+
+async def test_matches_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PIECE", 7)
+    monkeypatch.setattr(bodies, "MAX_HEADER", 7)
+    box = Box(MESSAGES)
+    assert (await search(key(body="zweiter körper"), box, KEYWORDS)).tolist() == [7]
+    assert (await search(key(body="secret"), box, KEYWORDS)).tolist() == [8]
+
+
+async def test_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "BATCH", 3)
+    program = group("or", key(subject="hello"), key(body="inner"))
+    assert (await search(program, Box(MESSAGES), KEYWORDS)).tolist() == [3, 20]
+
+
+async def test_an_empty_mailbox() -> None:
+    assert (await search(key(subject="x"), Box({}), KEYWORDS)).tolist() == []
+
+
+async def test_limits() -> None:
+    deep = key(all=True)
+    for _ in range(MAX_DEPTH):
+        deep = negation(deep)
+    with pytest.raises(Refused):
+        await search(deep, Box(MESSAGES), KEYWORDS)
+    with pytest.raises(Refused):
+        await search(group("or", *[key(all=True)] * 2000), Box(MESSAGES), KEYWORDS)
+    with pytest.raises(Refused):
+        await search(negation(SearchKey()), Box(MESSAGES), KEYWORDS)
+
+
+# Any tree against the meaning of its nodes, leaf results taken from the table above.
+
+LEAVES = st.sampled_from([entry for entry in FOUND if not entry[0].HasField("not")])
+Tree = tuple[SearchKey, frozenset[int]]
+EVERYTHING = frozenset(MESSAGES)
+
+
+def combined(
+    kind: str, join: Callable[[frozenset[int], frozenset[int]], frozenset[int]]
+) -> Callable[[Tree, Tree], Tree]:
+    return lambda one, two: (group(kind, one[0], two[0]), join(one[1], two[1]))
+
+
+TREES: st.SearchStrategy[Tree] = st.recursive(
+    LEAVES.map(lambda entry: (entry[0], frozenset(entry[1]))),
+    lambda inner: st.one_of(
+        inner.map(lambda tree: (negation(tree[0]), EVERYTHING - tree[1])),
+        st.builds(combined("and", frozenset.intersection), inner, inner),
+        st.builds(combined("or", frozenset.union), inner, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(TREES)
+@settings(deadline=None)
+async def test_any_tree(tree: Tree) -> None:
+    program, uids = tree
+    assert (await search(program, Box(MESSAGES), KEYWORDS)).tolist() == sorted(uids)
