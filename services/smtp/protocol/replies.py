@@ -1,0 +1,15 @@
+"""SMTP replies as octets (RFC 5321 §4.2), with enhanced status codes (RFC 2034, RFC 3463)."""
+
+
+def reply(code: int, enhanced: str, text: str) -> bytes:
+    """One line; `enhanced` is "" only in greetings, EHLO and 354 (RFC 2034 §4)."""
+    words = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
+    return words.encode("ascii", "replace") + b"\r\n"
+
+
+def lines(code: int, texts: list[str]) -> bytes:
+    """Several lines of one reply."""
+    marks = ["-"] * (len(texts) - 1) + [" "]
+    return b"".join(
+        f"{code}{mark}{text}".encode("ascii") + b"\r\n" for mark, text in zip(marks, texts, strict=True)
+    )

@@ -1,0 +1,67 @@
+"""Trace fields (RFC 5321 §4.4) and what submission adds (RFC 6409 §8)."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+# A message that passed more servers than this goes in circles (RFC 5321 §6.3).
+MAX_RECEIVED = 100
+_RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """How a message came here."""
+
+    hello: str  # what the client called itself
+    peer: str  # its IP address
+    hostname: str  # ours
+    extended: bool  # EHLO
+    tls: tuple[str, str] | None  # version and cipher suite
+    authenticated: bool
+    id: str
+    recipient: str  # "" when there are several: they do not learn of each other
+    time: datetime
+
+
+def protocol_name(hop: Hop) -> str:
+    """The word behind `with` (RFC 3848)."""
+    if not hop.extended:
+        return "SMTP"
+    return "ESMTP" + ("S" if hop.tls else "") + ("A" if hop.authenticated else "")
+
+
+def trace_fields(reverse_path: str, hop: Hop) -> bytes:
+    """Return-Path and Received."""
+    address = f"IPv6:{hop.peer}" if ":" in hop.peer else hop.peer
+    cipher = f"\r\n\t(using {hop.tls[0]} with cipher {hop.tls[1]})" if hop.tls else ""
+    recipient = f"\r\n\tfor <{hop.recipient}>" if hop.recipient else ""
+    return (
+        f"Return-Path: <{reverse_path}>\r\n"
+        f"Received: from {hop.hello} ([{address}]){cipher}\r\n"
+        f"\tby {hop.hostname} with {protocol_name(hop)} id {hop.id}{recipient};\r\n"
+        f"\t{format_datetime(hop.time)}\r\n"
+    ).encode("ascii", "replace")
+
+
+def header_of(octets: bytes) -> bytes:
+    """The header block at the start of a message, or all of it when there is no empty line."""
+    if octets.startswith(b"\r\n"):
+        return b""
+    end = octets.find(b"\r\n\r\n")
+    return octets[: end + 2] if end >= 0 else octets
+
+
+def received_fields(header: bytes) -> int:
+    return len(_RECEIVED.findall(header))
+
+
+def missing_fields(header: bytes, hop: Hop) -> bytes:
+    """Date and Message-ID where a client left them out (RFC 6409 §8.1, §8.3)."""
+    added = b""
+    if not re.search(rb"^date[ \t]*:", header, re.IGNORECASE | re.MULTILINE):
+        added += f"Date: {format_datetime(hop.time)}\r\n".encode()
+    if not re.search(rb"^message-id[ \t]*:", header, re.IGNORECASE | re.MULTILINE):
+        added += f"Message-ID: <{hop.id}@{hop.hostname}>\r\n".encode()
+    return added

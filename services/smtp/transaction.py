@@ -1,0 +1,152 @@
+"""One mail transaction: the envelope, and the message on its way into the store.
+
+A message of up to 64 KiB is sent with the delivery itself; a larger one is
+uploaded while it comes in, so that it is never held in memory. Nothing counts
+before `deliver` returns: then the message is durable for its recipients.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from buuta.v1 import delivery_pb2
+from buuta.v1.columns_pb2 import MessageSource
+from buuta.v1.message_pb2 import UploadResponse
+from services.common.errors import Fault, Refused
+from services.common.ids import new_request_id
+from services.common.session import Spawn
+from services.common.store_client import StoreClient
+from services.common.store_session import StoreSession
+from services.smtp.protocol.trace import MAX_RECEIVED, header_of, received_fields
+
+MAX_RECIPIENTS = 1000  # RFC 5321 §4.5.3.1.8 asks for 100; a delivery takes 1,000
+INLINE = 60_000  # octets; a delivery carries 65,536, trace fields included
+WAITING = 4  # chunks that may wait for the upload
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """An accepted forward-path."""
+
+    address: str  # as the client wrote it
+    account: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a delivery."""
+
+    gone: list[str] = field(default_factory=list)  # accounts that were deleted meanwhile
+    duplicate: bool = False
+
+
+class Transaction:
+    """From MAIL to the reply behind the message."""
+
+    def __init__(
+        self, store: StoreClient, login: StoreSession | None, spawn: Spawn, reverse_path: str
+    ) -> None:
+        self._store, self._login, self._spawn = store, login, spawn
+        self.id = new_request_id()  # of the delivery, however often it is tried
+        self.reverse_path = reverse_path  # "" for <>
+        self.recipients: list[Recipient] = []
+        self.failure: Fault | None = None  # told at the end of the message
+        self._digest = hashlib.sha256(reverse_path.encode() + b"\n")
+        self._head = bytearray()
+        self._trace: Callable[[bytes], bytes] = lambda header: b""
+        self._chunks: asyncio.Queue[bytes | None] | None = None
+        self._uploaded: asyncio.Future[UploadResponse] | None = None
+        self._stopped = False
+
+    def begin(self, trace: Callable[[bytes], bytes]) -> None:
+        """DATA: `trace` makes the fields to put before the message, from its header."""
+        self._trace = trace
+
+    async def add(self, octets: bytes) -> None:
+        """Octets of the message, in order."""
+        self._digest.update(octets)
+        if self._chunks is not None:
+            await self._pass_on(octets)
+            return
+        self._head += octets
+        if len(self._head) > INLINE:
+            head = self._with_trace()
+            self._chunks = asyncio.Queue(WAITING)
+            self._uploaded = asyncio.get_running_loop().create_future()
+            self._spawn(self._upload())
+            await self._pass_on(head)
+
+    async def deliver(self) -> Outcome:
+        """Make the message durable for all recipients; Unavailable: try again, nothing is doubled."""
+        if self._chunks is None:
+            source = MessageSource(inline=self._with_trace())
+        else:
+            assert self._uploaded is not None
+            await self._pass_on(None)
+            source = MessageSource(upload=(await self._uploaded).upload)
+        request = delivery_pb2.DeliverRequest(
+            request_id=self.id,
+            reverse_path=self.reverse_path,
+            recipients=[
+                delivery_pb2.DeliverRequest.Recipient(account=recipient.account)
+                for recipient in self.recipients
+            ],
+            message=source,
+            dedupe_key=self._digest.digest(),
+        )
+        response = await self._store.delivery.Deliver(request, session=self._login)
+        pairs = zip(self.recipients, response.results, strict=True)
+        return Outcome(
+            [recipient.account for recipient, result in pairs if not result.uid],
+            all(result.duplicate for result in response.results),
+        )
+
+    async def abandon(self) -> None:
+        """The message is not delivered; an upload that runs is stopped."""
+        self._stopped = True
+        self._head.clear()
+        if self._chunks is not None and self._uploaded is not None and not self._uploaded.done():
+            while not self._chunks.empty():
+                self._chunks.get_nowait()
+            self._chunks.put_nowait(None)
+            await asyncio.wait((self._uploaded,))
+        if self._uploaded is not None and self._uploaded.done() and not self._uploaded.cancelled():
+            self._uploaded.exception()  # seen; nobody waits for it any more
+
+    def _with_trace(self) -> bytes:
+        header = header_of(bytes(self._head))
+        if received_fields(header) > MAX_RECEIVED:
+            raise Refused("LOOP", "Too many hops: this message loops")
+        return self._trace(header) + bytes(self._head)
+
+    async def _pass_on(self, octets: bytes | None) -> None:
+        """To the upload, as fast as it takes them; at once when it has failed."""
+        assert self._chunks is not None
+        assert self._uploaded is not None
+        if self._uploaded.done():
+            self._uploaded.result()
+            return
+        putting = asyncio.ensure_future(self._chunks.put(octets))
+        await asyncio.wait((putting, self._uploaded), return_when=asyncio.FIRST_COMPLETED)
+        if not putting.done():
+            putting.cancel()
+            self._uploaded.result()
+
+    async def _upload(self) -> None:
+        assert self._uploaded is not None
+        account = self.recipients[0].account if len(self.recipients) == 1 else ""
+        try:
+            response = await self._store.upload(self._pieces(), account=account, session=self._login)
+        except BaseException as error:
+            if not self._uploaded.done():
+                self._uploaded.set_exception(error)
+            return
+        self._uploaded.set_result(response)
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        assert self._chunks is not None
+        while (octets := await self._chunks.get()) is not None:
+            yield octets
+        if self._stopped:
+            raise ConnectionAbortedError("the message was abandoned")
