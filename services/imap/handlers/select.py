@@ -1,0 +1,49 @@
+"""SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2): one read of the store opens the view."""
+
+import numpy as np
+
+from buuta.v1.mailbox_pb2 import SyncMailboxRequest, SyncMailboxResponse
+from services.common.errors import Refused
+from services.imap.protocol.commands.select import Select
+from services.imap.protocol.flags import SEEN, SYSTEM_NAMES
+from services.imap.session import ImapSession, Selected
+from services.imap.view import View
+
+
+async def perform(session: ImapSession, command: Select) -> None:
+    if session.selected is not None:
+        session.unselect()  # also when this fails (RFC 3501 §6.3.1)
+    if command.condstore:
+        session.enable_condstore()
+    session.subscribe()
+    request = SyncMailboxRequest(
+        account=session.account, name=command.mailbox, claim_recent=not command.read_only
+    )
+    answer: SyncMailboxResponse = await session.client.mailboxes.SyncMailbox(request, session=session.store)
+    mailbox = answer.mailbox
+    if mailbox.noselect or not mailbox.id:
+        raise Refused("MAILBOX_NOT_FOUND", "This name holds no messages")
+    view = View(session.account, mailbox.id)
+    view.apply(answer)
+    session.select(Selected(mailbox.id, mailbox.name, mailbox.uidvalidity, command.read_only, view))
+    _describe(session, view, answer, command.read_only)
+    view.opened()
+    access = "READ-ONLY" if command.read_only else "READ-WRITE"
+    session.ok(f"{session.command_name.decode()} completed", access.encode())
+
+
+def _describe(session: ImapSession, view: View, answer: SyncMailboxResponse, read_only: bool) -> None:
+    """The untagged responses that RFC 3501 §6.3.1 requires, and HIGHESTMODSEQ (RFC 7162 §3.1.2.1)."""
+    permanent = b"" if read_only else b" ".join((SYSTEM_NAMES, *view.keywords))
+    if not read_only and not answer.mailbox.keywords_full:
+        permanent += b" \\*"
+    session.send(view.flags_line())
+    session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that can be kept" % permanent)
+    session.untagged(b"%d EXISTS" % len(view.uids))
+    session.untagged(b"%d RECENT" % len(view.recent))
+    unseen = view.flags & np.uint8(SEEN) == 0
+    if unseen.any():
+        session.untagged(b"OK [UNSEEN %d] First message that is not seen" % (int(np.argmax(unseen)) + 1))
+    session.untagged(b"OK [UIDVALIDITY %d] UIDs are valid" % answer.mailbox.uidvalidity)
+    session.untagged(b"OK [UIDNEXT %d] Predicted next UID" % answer.mailbox.uidnext)
+    session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % view.highest_modseq)

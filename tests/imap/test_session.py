@@ -1,0 +1,136 @@
+"""What no dialogue can say: changes by other services, the end of sessions, large messages."""
+
+import asyncio
+import hashlib
+
+import numpy as np
+
+from buuta.v1.account_pb2 import Password, SetPasswordRequest
+from buuta.v1.columns_pb2 import MessageSource
+from buuta.v1.mailbox_pb2 import GetMailboxRequest
+from buuta.v1.message_pb2 import AppendRequest, BodySection, FetchBodiesRequest
+from services.common.store_client import StoreClient
+from tests.dialogue import ANSWER_TIMEOUT
+from tests.imap.support import MAX_MESSAGE_SIZE, Platform
+
+
+class Client:
+    """A mail client that reads up to its tagged replies."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def logged_in(cls, platform: Platform, account: dict[str, str]) -> "Client":
+        client = cls(*await platform.connect("imap")())
+        await client.line()
+        await client.command(f"a LOGIN {account['user']} {account['password']}")
+        return client
+
+    async def line(self) -> bytes:
+        return await asyncio.wait_for(self.reader.readline(), ANSWER_TIMEOUT)
+
+    async def command(self, text: str) -> list[bytes]:
+        """Untagged responses; the tagged one, which must be OK, is the last."""
+        self.writer.write(text.encode() + b"\r\n")
+        tag = text.split()[0].encode()
+        lines = [await self.line()]
+        while not lines[-1].startswith(tag + b" "):
+            assert lines[-1], "closed"
+            lines.append(await self.line())
+        assert lines[-1].startswith(tag + b" OK"), lines[-1]
+        return lines
+
+    async def idle(self) -> None:
+        self.writer.write(b"i IDLE\r\n")
+        assert (await self.line()).startswith(b"+ ")
+
+    async def rest(self) -> bytes:
+        return await asyncio.wait_for(self.reader.read(), ANSWER_TIMEOUT)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+async def test_idle_is_told_what_other_services_deliver(platform: Platform) -> None:
+    account = await platform.new_account()
+    client = await Client.logged_in(platform, account)
+    await client.command("b SELECT INBOX")
+    await client.idle()
+    entry = AppendRequest.Entry(message=MessageSource(inline=b"Subject: x\r\n\r\n"))
+    await platform.store.admin.messages.Append(
+        AppendRequest(account=account["account"], name="INBOX", entries=[entry])
+    )
+    assert await client.line() == b"* 1 EXISTS\r\n"
+    assert await client.line() == b"* 1 RECENT\r\n"
+    client.close()
+
+
+async def test_a_new_password_ends_sessions(platform: Platform) -> None:
+    account = await platform.new_account()
+    idle, other = await Client.logged_in(platform, account), await Client.logged_in(platform, account)
+    await idle.command("b SELECT INBOX")
+    await idle.idle()
+    await platform.store.admin.accounts.SetPassword(
+        SetPasswordRequest(account=account["account"], password=Password(clear="another one"))
+    )
+    assert (await idle.rest()).startswith(b"* BYE ")
+    other.writer.write(b"b SELECT INBOX\r\n")
+    assert (await other.rest()).startswith(b"* BYE ")
+    idle.close()
+    other.close()
+
+
+async def test_drain_ends_idle_sessions_with_bye(platform: Platform) -> None:
+    client = await Client.logged_in(platform, await platform.new_account())
+    await client.idle()
+    draining = asyncio.ensure_future(platform.server.drain(5))
+    assert (await client.rest()).startswith(b"* BYE ")
+    client.close()
+    await draining
+
+
+async def test_a_large_message_streams_and_comes_back(platform: Platform) -> None:
+    account = await platform.new_account()
+    client = await Client.logged_in(platform, account)
+    line = b"0123456789" * 7 + b"\r\n"
+    message = b"Subject: large\r\n\r\n" + line * ((MAX_MESSAGE_SIZE - 100) // len(line))
+    client.writer.write(b"b APPEND INBOX (\\Flagged) {%d}\r\n" % len(message))
+    assert (await client.line()).startswith(b"+ ")
+    client.writer.write(message)
+    client.writer.write(b"\r\n")
+    assert b"OK [APPENDUID" in await client.line()
+    client.writer.write(b"c APPEND nosuch {%d}\r\n" % len(message))
+    assert (await client.line()).startswith(b"c NO [TRYCREATE]")
+    digest, size = hashlib.sha256(), 0
+    request = FetchBodiesRequest(
+        account=account["account"],
+        mailbox=await inbox(platform.store.admin, account["account"]),
+        uids=np.array([1], "<u4").tobytes(),
+        sections=[BodySection()],
+    )
+    async for answer in platform.store.admin.messages.FetchBodies(request):
+        for piece in answer.pieces:
+            digest.update(piece.data)
+            size += len(piece.data)
+    assert size == len(message)
+    assert digest.digest() == hashlib.sha256(message).digest()
+    client.close()
+
+
+async def inbox(admin: StoreClient, account: str) -> int:
+    answer = await admin.mailboxes.GetMailbox(GetMailboxRequest(account=account, name="INBOX"))
+    number: int = answer.mailbox.id
+    return number
+
+
+async def test_a_connection_lost_inside_append_stores_nothing(platform: Platform) -> None:
+    account = await platform.new_account()
+    client = await Client.logged_in(platform, account)
+    client.writer.write(b"b APPEND INBOX {500000+}\r\n" + b"x" * 300_000)
+    await client.writer.drain()
+    client.close()
+    other = await Client.logged_in(platform, account)
+    status = await other.command("b STATUS INBOX (MESSAGES)")
+    assert status[0] == b'* STATUS "INBOX" (MESSAGES 0)\r\n'
+    other.close()
