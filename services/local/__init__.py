@@ -1,0 +1,1 @@
+"""The whole platform on one machine, without configuration: what `make run` starts."""
