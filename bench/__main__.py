@@ -1,0 +1,40 @@
+"""Measures a platform of its own on this machine and prints one table: `python -m bench`."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from bench.platform import Platform, running
+from bench.report import Row, table
+from bench.workloads import bodies, deliver, idle, listing, select
+
+Workload = Callable[[Platform, float], list[Row]]
+
+# `scale` 1 is what the goals are judged by; smaller is quicker and noisier.
+WORKLOADS: dict[str, Workload] = {
+    "deliver": lambda platform, scale: deliver.run(platform, max(int(2000 * scale), 50)),
+    "select": lambda platform, scale: select.run(platform, max(int(500 * scale), 20)),
+    "listing": lambda platform, scale: listing.run(platform, max(int(10 * scale), 2)),
+    "idle": lambda platform, scale: idle.run(
+        platform, max(int(1000 * scale), 100), max(int(200 * scale), 40)
+    ),
+    "bodies": lambda platform, scale: bodies.run(max(int(2000 * scale), 100)),
+}
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Argument(help=f"of: {' '.join(WORKLOADS)}; default: all")] = None,
+    scale: Annotated[float, typer.Option(help="share of the full amount of work")] = 1.0,
+    port_offset: Annotated[int, typer.Option(help="where the platform listens")] = 30000,
+) -> None:
+    """Start a platform, run the workloads against it, print the table, stop it."""
+    rows: list[Row] = []
+    with running(port_offset) as platform:
+        for name in only or WORKLOADS:
+            typer.echo(f"{name} ...", err=True)
+            rows += WORKLOADS[name](platform, scale)
+    typer.echo(table(rows))
+
+
+typer.run(main)

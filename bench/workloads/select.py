@@ -1,0 +1,47 @@
+"""Login and SELECT of mailboxes of 1,000 and 100,000 messages, as a client that looks for news does it."""
+
+import time
+
+import numpy as np
+
+from bench.accounting import Meter
+from bench.clients import Imap
+from bench.messages import message
+from bench.platform import PASSWORD, Platform
+from bench.report import Row, quantile
+from buuta.v1.mailbox_pb2 import CreateMailboxRequest, GetMailboxRequest
+
+SIZES = {1_000: "≤ 2 ms", 100_000: "≤ 5 ms"}
+WARM_UP = 20
+
+
+def run(platform: Platform, count: int) -> list[Row]:
+    """`count` times connect, LOGIN, SELECT, LOGOUT; the password was verified and the view used before."""
+    (address, account), *_ = platform.accounts(1)
+    platform.fill(account, [message(number, 1500) for number in range(1000)])
+    inbox = platform.client.mailboxes.GetMailbox(GetMailboxRequest(account=account, name="INBOX")).mailbox
+    uids = np.arange(1, 1001, dtype="<u4").tobytes()
+    rows = []
+    for size, goal in SIZES.items():
+        name = f"of-{size}"
+        platform.client.mailboxes.CreateMailbox(CreateMailboxRequest(account=account, name=name))
+        platform.multiply(account, inbox.id, uids, name, size)
+        for _ in range(WARM_UP):
+            _session(platform, address, name, size)
+        meter = Meter(platform.root).start()
+        latencies = [_session(platform, address, name, size) for _ in range(count)]
+        cpu, _ = meter.stop()
+        note = f"p50 {quantile(latencies, 0.5) * 1000:.1f} ms"
+        rows.append(Row(f"login + SELECT of {size:,}: CPU", cpu / count * 1000, "ms", goal, note))
+    return rows
+
+
+def _session(platform: Platform, address: str, mailbox: str, size: int) -> float:
+    before = time.perf_counter()
+    connection = Imap(platform.imap)
+    connection.login(address, PASSWORD)
+    exists, _ = connection.command(f"SELECT {mailbox}", b"\r\n* %d EXISTS\r\n" % size)
+    assert exists == 1, "the mailbox is not as it was filled"
+    connection.command("LOGOUT")
+    connection.close()
+    return time.perf_counter() - before
