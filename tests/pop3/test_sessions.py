@@ -7,9 +7,10 @@ import ssl
 import pytest
 import structlog
 
+from buuta.v1.columns_pb2 import MessageSource
 from buuta.v1.mailbox_pb2 import GetMailboxRequest
 from buuta.v1.maildrop_pb2 import CloseMaildropRequest, OpenMaildropRequest
-from buuta.v1.message_pb2 import ExpungeMessagesRequest, UpdateFlagsRequest
+from buuta.v1.message_pb2 import AppendRequest, ExpungeMessagesRequest, UpdateFlagsRequest
 from services.common.errors import Refused
 from services.common.store_client import StoreClient
 from services.pop3.transaction import Transaction, open_transaction
@@ -18,7 +19,7 @@ from tests.pop3.support import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TIMEOUT = 20.0
-DELETED = 1 << 2  # the system flag's bit
+DELETED = 1 << 3  # the system flag's bit
 
 
 async def answer(streams: Streams, *lines: str) -> bytes:
@@ -55,8 +56,8 @@ def poplib_session(port: int, account: dict[str, str], context: ssl.SSLContext) 
         "capabilities": capabilities,
         "stat": client.stat(),
         "list": client.list()[1],
-        "retr": [b"\r\n".join(client.retr(number)[1]) for number in (1, 2, 3)],
-        "top": client.top(3, 1)[1],
+        "retr": [b"\r\n".join(client.retr(number)[1]) for number in range(1, client.stat()[0] + 1)],
+        "top": client.top(client.stat()[0], 1)[1],
         "uidl": client.uidl()[1],
     }
     client.dele(2)
@@ -117,9 +118,6 @@ async def _pieces(message: bytes):  # type: ignore[no-untyped-def] # an async ge
 
 
 async def _append_upload(platform: Platform, account: str, handle: bytes) -> None:
-    from buuta.v1.columns_pb2 import MessageSource
-    from buuta.v1.message_pb2 import AppendRequest
-
     entry = AppendRequest.Entry(message=MessageSource(upload=handle))
     await platform.store.admin.messages.Append(AppendRequest(account=account, name="INBOX", entries=[entry]))
 
@@ -145,6 +143,7 @@ async def test_what_others_expunge_stays_in_the_snapshot(platform: Platform) -> 
     assert (await answer(streams, "DELE 1")).startswith(b"+OK")
     assert (await answer(streams, "DELE 3")).startswith(b"+OK")
     assert await answer(streams, "QUIT") == b"+OK Bye\r\n"
+    streams[1].close()
     streams = await logged_in(platform, account)
     assert await answer(streams, "STAT") == b"+OK 0 0\r\n"
     streams[1].close()
