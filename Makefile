@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PYTHON ?= python3
 PROTOS := $(wildcard proto/buuta/v1/*.proto)
 
-.PHONY: help run test check gen lock clean
+.PHONY: help run test test-cluster check gen lock clean
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
@@ -13,13 +13,17 @@ run: .venv/.run buuta/v1/.made ## start the whole platform on this machine, with
 test: .venv/.dev buuta/v1/.made ## run all tests that need no container engine and no cluster
 	$(PY) -m pytest -m "not containers and not cluster" $(T)
 
-check: .venv/.dev buuta/v1/.made ## formatting, lint, types, API lint and breaking changes, architecture
+test-cluster: .venv/.dev buuta/v1/.made ## run the whole platform on the Kubernetes cluster of KUBECONFIG
+	$(PY) -m pytest -m cluster $(T)
+
+check: .venv/.dev buuta/v1/.made ## formatting, lint, types, API lint and breaking changes, manifests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/buf lint proto
 	@if git rev-parse -q --verify origin/main >/dev/null; then \
 		.venv/bin/buf breaking proto --against '.git#branch=origin/main,subdir=proto'; fi
+	$(PY) -m tests.deploy.manifests
 
 gen: buuta/v1/.made ## generate the API code from proto/
 buuta/v1/.made: $(PROTOS) | .venv/.run
