@@ -100,10 +100,10 @@ class AccountService(account_pb2_grpc.AccountServiceServicer):
         account = self._index.account_id_for(identity)
         await self._directory.claim(address, account, address)
         await self._index.create_account(identity, account, address, credential)
-        await self._directory.settle(address, account)
         header = await self._index.account(account)
-        if header is None or header.address != address:
+        if header is None or header.address != address:  # the claim is not settled, and falls by itself
             raise Refused("REQUEST_ID", "The request id was used with other arguments")
+        await self._directory.settle(address, account)
         return _account_message(account, header)
 
     async def _credential(self, password: pb.Password) -> str:

@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import grpc.aio
+
 from buuta.v1 import change_pb2 as pb
 from buuta.v1 import change_pb2_grpc
 from services.common.errors import Fault, Refused
@@ -75,6 +77,8 @@ async def _write(context: Any, response: pb.WatchResponse) -> None:
         await asyncio.wait_for(context.write(response), SLOW_SECONDS)
     except TimeoutError:
         raise Refused("SLOW_CONSUMER", "The consumer is too slow; go on from the last token") from None
+    except grpc.aio.BaseError:  # the consumer has gone: the call ends as a cancelled one does
+        raise asyncio.CancelledError from None
 
 
 class HintStream:

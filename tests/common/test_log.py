@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import logging, structlog
 from services.common.config import Secret
@@ -28,4 +30,26 @@ def test_logs() -> None:
     assert lines[0]["connection"] == "c1"
     assert (lines[0]["token"], lines[0]["nested"]) == ("…", {"deep": ["…"]})
     assert "a defect" in lines[1]["exception"]
+    assert "hidden" not in done.stderr
+
+
+UNFORESEEN = """
+import logging, structlog
+from services.common.log import configure
+configure("imap", "{form}", "info")
+def defect(password):
+    raise ValueError("a defect")
+for log in structlog.stdlib.get_logger(), logging.getLogger("library"):
+    try:
+        defect("hid" + "den")
+    except ValueError:
+        log.exception("failed")
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_tracebacks_hold_no_values_of_variables(form: str) -> None:
+    script = UNFORESEEN.format(form=form)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.count("ValueError: a defect") == 2
     assert "hidden" not in done.stderr
