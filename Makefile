@@ -27,11 +27,11 @@ check: .venv/.dev buuta/v1/.made ## formatting, lint, types, API lint and breaki
 
 gen: buuta/v1/.made ## generate the API code from proto/
 buuta/v1/.made: $(PROTOS) | .venv/.run
-	rm -rf buuta/v1
-	mkdir -p buuta/v1
-	touch buuta/v1/__init__.py
-	PATH=.venv/bin:$$PATH $(PY) -m grpc_tools.protoc -Iproto --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. $(PROTOS)
-	touch $@
+	@rm -rf buuta/v1
+	@mkdir -p buuta/v1
+	@touch buuta/v1/__init__.py
+	@PATH=.venv/bin:$$PATH $(PY) -m grpc_tools.protoc -Iproto --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. $(PROTOS)
+	@touch $@
 
 lock: .venv/.dev ## pin all requirements anew from pyproject.toml
 	for e in smtp pop3 imap store gen run dev; do \
@@ -41,13 +41,16 @@ lock: .venv/.dev ## pin all requirements anew from pyproject.toml
 		sed -i '/^# WARNING: pip install will require/,/^buuta @/d' requirements/$$e.txt; done
 
 .venv/.run: requirements/run.txt
-	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install -q --require-hashes -r requirements/run.txt
-	touch $@
+	@echo "Installing what is needed into .venv: once, and it takes some minutes"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install -q --require-hashes -r requirements/run.txt
+	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e . # for .venv/bin/buuta
+	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run
-	$(PY) -m pip install -q --require-hashes -r requirements/dev.txt
-	touch $@
+	@echo "Installing what tests and checks need into .venv"
+	@$(PY) -m pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
 
 clean: ## remove what was built (not ./var, where the mail is)
-	rm -rf .venv build dist buuta/v1 .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist buuta.egg-info buuta/v1 .mypy_cache .ruff_cache .pytest_cache

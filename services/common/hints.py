@@ -94,7 +94,8 @@ class HintHub:
             except* (*INTERRUPTIONS, Unavailable) as group:
                 error = group.exceptions[0]
                 cause = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
-                log.info("hints interrupted", cause=cause)
+                if self._client.reachable:  # otherwise the client has said so
+                    log.info("hints interrupted", cause=cause)
             await asyncio.sleep(RECONNECT * random.uniform(0.5, 1.5))
 
     async def _watch(self) -> None:

@@ -42,9 +42,9 @@ Buuta runs on {HOST}. Stop it with Ctrl-C; all state is in {layout.data}.
 Accounts: alice@{DOMAIN}, password alice; bob@{DOMAIN}, password bob.
 The certificate is {layout.certificate}; passwords are taken inside TLS only. To try:
 
-  printf 'Subject: Hello\\r\\n\\r\\nThe first message.\\r\\n' | curl -sS smtp://{HOST}:{ports["mx"]} \\
-      --mail-from bob@{DOMAIN} --mail-rcpt alice@{DOMAIN} -T -
+  printf 'From: bob@{DOMAIN}\\r\\nSubject: Hello\\r\\n\\r\\nThe first message.\\r\\n' |
+      curl -sS smtp://{HOST}:{ports["mx"]} --mail-from bob@{DOMAIN} --mail-rcpt alice@{DOMAIN} -T -
   curl -sS --cacert {layout.certificate} --user alice@{DOMAIN}:alice \\
       'imaps://localhost:{layout.port("imaps")}/INBOX;MAILINDEX=1'
-  {data}{store}.venv/bin/python -m buuta.cli account list
+  {data}{store}.venv/bin/buuta account list
 """

@@ -91,7 +91,7 @@ class Supervisor:
         if self._stop.is_set():
             self._hurry.set()
         else:
-            self._console.print("\nStopping; once more to hurry.")
+            self._console.print("\nStopping. Ctrl-C again stops at once.")
         self._stop.set()
 
     async def _start(self, keepers: list[asyncio.Task[None]]) -> None:
