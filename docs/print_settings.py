@@ -20,7 +20,9 @@ Every service reads its settings from environment variables when it starts. A
 missing or malformed one ends it with exit code 2 and one line that names it.
 An empty variable counts as not set, except where "empty" is said to mean
 something. Sizes are octets, with an optional `K`, `M`, `G` or `T` (powers of
-1,024); times are seconds, or have `s`, `m`, `h` or `d` behind them.
+1,024); times are seconds, or have `s`, `m`, `h` or `d` behind them. A secret that is
+not set is read from the file that the variable with `_FILE` behind its name names
+(`CLUSTER_KEY_FILE=/secrets/cluster.key`).
 
 This page is printed by `python docs/print_settings.py`.
 """

@@ -3,7 +3,8 @@
 A service declares a frozen dataclass whose fields are settings; the variable has
 the field's name in upper case. `load` reads them all before anything starts, so
 that a service never runs on half a configuration. An empty variable counts as
-not set, unless its kind has a meaning for it ("off").
+not set, unless its kind has a meaning for it ("off"). A secret that is not set may
+be in a file that the variable with _FILE behind its name names.
 """
 
 import ipaddress
@@ -233,6 +234,8 @@ def load(cls: type[S], environ: Mapping[str, str]) -> S:
     values: dict[str, Any] = {}
     for name, variable, declaration in declared(cls):
         text = environ.get(variable)
+        if not text and declaration.kind is SECRET:
+            text = _from_file(environ, f"{variable}_FILE")
         if text is None or (not text and not declaration.kind.takes_empty):
             if declaration.default is None:
                 raise SettingError(f"{variable} is not set: {declaration.help}")
@@ -243,6 +246,17 @@ def load(cls: type[S], environ: Mapping[str, str]) -> S:
             shown = "" if declaration.kind is SECRET else f" {text!r}"
             raise SettingError(f"{variable} is malformed:{shown}: {error}") from None
     return cls(**values)
+
+
+def _from_file(environ: Mapping[str, str], variable: str) -> str | None:
+    """The content of the file that a variable names, without the end of its line."""
+    if not (name := environ.get(variable)):
+        return None
+    try:
+        return Path(name).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingError(f"{variable} is malformed: {name!r}: {reason}") from None
 
 
 def table(cls: type[CommonSettings]) -> str:

@@ -1,7 +1,9 @@
 """The store's settings; the table in docs/settings.md is printed from here."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from services.common.config import (
     ADDRESS,
@@ -20,6 +22,9 @@ from services.common.config import (
 )
 
 ROLES = ("api", "collect")
+# What the client of S3 takes, so that it never complains later.
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +64,32 @@ class StoreSettings(CommonSettings):
             raise SettingError(f"ROLES is malformed: {', '.join(sorted(unknown))}: of {', '.join(ROLES)}")
         if not self.roles:
             raise SettingError("ROLES is malformed: at least one role is needed")
-        if self.bodies_dir is None and not self.s3_endpoint:
-            raise SettingError("S3_ENDPOINT is not set: S3 for bodies, or BODIES_DIR for a folder")
         if len(self.cluster_key) < 16:
             raise SettingError("CLUSTER_KEY is malformed: at least 16 characters are needed")
+        self._check_redis()
+        if self.bodies_dir is None:
+            self._check_s3()
+
+    def _check_redis(self) -> None:
         if not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
             raise SettingError("REDIS_URL is malformed: redis://, rediss:// or unix:// is needed")
+        try:
+            parts = urlsplit(self.redis_url)
+            complete = bool(parts.port is None or parts.port) and bool(
+                parts.hostname or parts.scheme == "unix"
+            )
+        except ValueError:  # the port is no number, or an IPv6 address is not whole
+            complete = False
+        if not complete:
+            raise SettingError("REDIS_URL is malformed: redis://HOST:PORT/NUMBER is needed")
+
+    def _check_s3(self) -> None:
+        if not self.s3_endpoint:
+            raise SettingError("S3_ENDPOINT is not set: S3 for bodies, or BODIES_DIR for a folder")
+        if not _ENDPOINT.fullmatch(self.s3_endpoint):
+            raise SettingError(f"S3_ENDPOINT is malformed: {self.s3_endpoint!r}: http://HOST:PORT is needed")
+        for variable, value in (("S3_ACCESS_KEY", self.s3_access_key), ("S3_SECRET_KEY", self.s3_secret_key)):
+            if not value:
+                raise SettingError(f"{variable} is not set: S3_ENDPOINT needs it")
+        if not _BUCKET.fullmatch(self.s3_bucket):
+            raise SettingError(f"S3_BUCKET is malformed: {self.s3_bucket!r}: a name of a bucket is needed")

@@ -100,6 +100,29 @@ def test_secrets_do_not_show() -> None:
     assert f"Bearer {settings.key}" == "Bearer hidden"
 
 
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("from a file\n")
+    given = {"REQUIRED": "x", "KEY_FILE": str(file)}
+    assert load(Settings, given).key == "from a file"
+    assert load(Settings, {**given, "KEY": "hidden"}).key == "hidden"
+    with pytest.raises(SettingError, match=r"^REQUIRED is not set"):  # it is no secret
+        load(Settings, {"KEY": "x", "REQUIRED_FILE": str(file)})
+
+
+def test_a_file_without_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    given = {"REQUIRED": "x", "KEY_FILE": str(file)}
+    with pytest.raises(SettingError, match=r"^KEY_FILE is malformed: '.*': No such file or directory$"):
+        load(Settings, given)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingError, match=r"^KEY_FILE is malformed: '.*': it is not text$"):
+        load(Settings, given)
+    file.write_text("\n")
+    with pytest.raises(SettingError, match=r"^KEY is not set"):
+        load(Settings, given)
+
+
 def test_networks_and_endpoints() -> None:
     given = {
         "SERVICE_TOKEN": "x",
