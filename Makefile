@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PYTHON ?= python3
 PROTOS := $(wildcard proto/buuta/v1/*.proto)
 
-.PHONY: help run test test-cluster check gen lock clean
+.PHONY: help run test test-containers test-cluster images check gen lock clean
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
@@ -13,8 +13,14 @@ run: .venv/.run buuta/v1/.made ## start the whole platform on this machine, with
 test: .venv/.dev buuta/v1/.made ## run all tests that need no container engine and no cluster
 	$(PY) -m pytest -m "not containers and not cluster" $(T)
 
+test-containers: .venv/.dev buuta/v1/.made ## build the images and run the whole platform in containers
+	$(PY) -m pytest -m containers $(T)
+
 test-cluster: .venv/.dev buuta/v1/.made ## run the whole platform on the Kubernetes cluster of KUBECONFIG
 	$(PY) -m pytest -m cluster $(T)
+
+images: ## build the container images; what can be set is in deploy/docker/build.sh
+	deploy/docker/build.sh
 
 check: .venv/.dev buuta/v1/.made ## formatting, lint, types, API lint and breaking changes, manifests
 	.venv/bin/ruff format --check .
