@@ -3,7 +3,8 @@
 It reads the same environment as the service. Every LISTEN_* must greet (inside
 TLS where it is implicit); without any, the store's gRPC health check must say
 that it serves, or, for a store that serves no API, /healthz that it lives.
-Exit code 0 or 1, with one line that says why.
+Exit code 0 or 1, with one line that says why. It runs again and again in every
+container, so it loads what is large only where it needs it.
 """
 
 import ipaddress
@@ -12,11 +13,7 @@ import socket
 import ssl
 import sys
 import time
-import urllib.request
 from collections.abc import Mapping
-
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.common.config import NETWORKS, Address, parse_address
 
@@ -67,21 +64,30 @@ def greets(address: Address, greeting: bytes, tls: bool, proxied: bool) -> None:
 
 def serves(address: Address) -> None:
     """Raise Unhealthy unless the gRPC server at `address` says that it serves."""
-    with grpc.insecure_channel(str(local(address)), [("grpc.enable_http_proxy", 0)]) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT)
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    try:
+        with grpc.insecure_channel(str(local(address)), [("grpc.enable_http_proxy", 0)]) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT)
+    except grpc.RpcError as error:
+        raise Unhealthy(error.code().name) from None
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise Unhealthy(f"{address} does not serve")
 
 
 def lives(address: Address) -> None:
     """Raise OSError unless /healthz says that the process lives."""
+    import urllib.request
+
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
         f"http://{local(address)}/healthz", timeout=TIMEOUT
     ).close()
 
 
 def check(environ: Mapping[str, str]) -> None:
-    """Raise Unhealthy, OSError, grpc.RpcError, or ValueError for an environment that says nothing."""
+    """Raise Unhealthy, OSError, or ValueError for an environment that says nothing."""
     networks = NETWORKS.parse(environ.get("TRUSTED_PROXIES", ""))
     found = [(name, environ[name]) for name in LISTENERS if environ.get(name)]
     for name, text in found:
@@ -99,8 +105,6 @@ def check(environ: Mapping[str, str]) -> None:
 def main() -> None:
     try:
         check(os.environ)
-    except grpc.RpcError as error:
-        sys.exit(f"unhealthy: {error.code().name}")
     except (Unhealthy, OSError, ValueError) as error:
         sys.exit(f"unhealthy: {error}")
 
