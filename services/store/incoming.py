@@ -4,6 +4,7 @@ Order of a write (docs/architecture.md): the body first, the index after it. A
 crash between leaves an orphan object, never an entry without a body.
 """
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Intake:
 
     async def stream(self, request_id: bytes, chunks: AsyncIterator[bytes]) -> Incoming:
         """Make a message of any size durable."""
-        scanner, size = Scanner(), 0
+        scanner, digest, size = Scanner(), hashlib.sha256(), 0
 
         async def scanned() -> AsyncIterator[bytes]:
             nonlocal size
@@ -47,10 +48,13 @@ class Intake:
                 if size > self._max_size:
                     raise Refused("MESSAGE_TOO_LARGE", "The message is too large")
                 scanner.feed(chunk)
+                digest.update(chunk)
                 yield chunk
 
-        body = body_id(request_id)
-        await self._bodies.put(body, scanned(), metadata())
+        def name() -> bytes:
+            return body_id(request_id, digest.digest())
+
+        body = await self._bodies.put(name, scanned(), metadata())
         return Incoming(body, size, encode_summary(scanner.finish()))
 
     async def source(self, request_id: bytes, place: int, source: columns_pb2.MessageSource) -> Incoming:

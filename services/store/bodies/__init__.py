@@ -5,7 +5,7 @@ durable. Unavailable: the store behind is not there now; nothing is known of the
 outcome, and a repeat with the same id is safe. BodyMissing: there is no such body.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 # Octets of one piece of a body as it is read.
@@ -23,20 +23,28 @@ class BodyStore(Protocol):
         """Make the bucket or folder if need be; Unavailable while that cannot be done."""
         ...
 
-    async def put(self, body: bytes, chunks: AsyncIterator[bytes], metadata: Mapping[str, str]) -> int:
-        """Keep a body of any size; its octets. What `chunks` raises is raised, and nothing is kept."""
+    async def put(
+        self, name: Callable[[], bytes], chunks: AsyncIterator[bytes], metadata: Mapping[str, str]
+    ) -> bytes:
+        """Keep a body of any size; its id, which `name` is asked for when the chunks have ended.
+
+        What `chunks` raises is raised, and nothing is kept.
+        """
         ...
 
     async def put_small(self, body: bytes, data: bytes, metadata: Mapping[str, str]) -> None:
         """Keep a body that is in memory anyway."""
         ...
 
-    def read(self, body: bytes, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """The octets of a range, in pieces of at most CHUNK."""
+    def read(self, body: bytes, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The octets of a range, in pieces of at most CHUNK; what is behind the end is left out.
+
+        Whoever stops early closes it (`aclosing`).
+        """
         ...
 
     async def get(self, body: bytes, offset: int = 0, length: int | None = None) -> bytes:
-        """The octets of a small range."""
+        """The octets of a small range; what is behind the end is left out."""
         ...
 
     async def delete(self, bodies: Sequence[bytes]) -> None:

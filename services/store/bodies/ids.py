@@ -1,7 +1,9 @@
 """Body ids: 16 octets that a repeated request makes again, so that a repeat meets its own object.
 
-The first four bits name the kind of the object (0: one plain message). The rest
-is the request id's: time-ordered, as ULIDs are.
+The first four bits name the kind of the object (0: one plain message). Then
+follow the request's time, as in ULIDs, and a digest of the request's id and of
+what it stores: the same id with other octets names another object, so that
+nothing that is stored is ever written over.
 """
 
 import hashlib
@@ -9,15 +11,13 @@ import hashlib
 PLAIN = 0
 
 
-def body_id(request_id: bytes, place: int = 0) -> bytes:
-    """The id of the n-th body of a request (16 octets of ULID layout).
+def body_id(request_id: bytes, content: bytes = b"", place: int = 0) -> bytes:
+    """The id of the n-th body of a request (16 octets of ULID layout); `content` tells its octets apart.
 
     A ULID's first four bits are zero until the year 6429, so that time stays readable.
     """
     head = bytes((request_id[0] & 0x0F | PLAIN << 4,)) + request_id[1:6]
-    if not place:
-        return head + request_id[6:]
-    return head + hashlib.sha256(request_id + place.to_bytes(4, "big")).digest()[:10]
+    return head + hashlib.sha256(request_id + place.to_bytes(4, "big") + content).digest()[:10]
 
 
 def object_name(body: bytes) -> str:

@@ -5,11 +5,9 @@ first megabyte), so that nothing holds a large one in memory, a repeat needs no
 second pass over the network, and the object appears whole or not at all.
 """
 
-import asyncio
 import io
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -20,13 +18,16 @@ from minio.error import MinioException, S3Error
 from services.common.errors import Unavailable
 from services.store.bodies import CHUNK, BodyMissing
 from services.store.bodies.ids import object_name
+from services.store.bodies.threads import Threads
 
 THREADS = 32
 CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 8.0
 SPOOL = 1024 * 1024  # octets kept in memory before the temporary file goes to disk
-PART = 16 * 1024 * 1024
+PART = 5 * 1024 * 1024  # the least S3 takes: the client keeps one part in memory
 MARKER = "generation"
-ABSENT = frozenset({"NoSuchKey", "NoSuchObject", "NoSuchBucket"})
+# A bucket that is not there says nothing about the bodies in it.
+ABSENT = frozenset({"NoSuchKey", "NoSuchObject"})
+BEHIND_THE_END = "InvalidRange"
 PREFIX = "bodies/"
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,11 +52,11 @@ class S3Bodies:
         )
         self._bucket = bucket
         self._http = http
-        self._pool = ThreadPoolExecutor(THREADS, "s3")
+        self._threads = Threads(THREADS, "s3")
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+            return await self._threads.run(call, *args, **kwargs)
         except S3Error as error:
             if error.code in ABSENT:
                 raise BodyMissing from None
@@ -74,15 +75,18 @@ class S3Bodies:
 
         await self._run(make)
 
-    async def put(self, body: bytes, chunks: AsyncIterator[bytes], metadata: Mapping[str, str]) -> int:
+    async def put(
+        self, name: Callable[[], bytes], chunks: AsyncIterator[bytes], metadata: Mapping[str, str]
+    ) -> bytes:
         with tempfile.SpooledTemporaryFile(SPOOL) as spool:
             size = 0
             async for chunk in chunks:
                 await self._run(spool.write, chunk)
                 size += len(chunk)
             spool.seek(0)
+            body = name()
             await self._run(self._put, body, cast(BinaryIO, spool), size, metadata)
-        return size
+        return body
 
     async def put_small(self, body: bytes, data: bytes, metadata: Mapping[str, str]) -> None:
         await self._run(self._put, body, io.BytesIO(data), len(data), metadata)
@@ -99,10 +103,12 @@ class S3Bodies:
             metadata=cast(Any, dict(metadata)),
         )
 
-    async def read(self, body: bytes, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        if length == 0:
+    async def read(
+        self, body: bytes, offset: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        response = await self._run(self._open, body, offset, length)
+        if response is None:
             return
-        response = await self._run(self._open, body, offset, length or 0)
         try:
             while chunk := await self._run(response.read, CHUNK):
                 yield chunk
@@ -111,27 +117,26 @@ class S3Bodies:
             response.release_conn()
 
     async def get(self, body: bytes, offset: int = 0, length: int | None = None) -> bytes:
-        if length == 0:
-            return b""
-
         def read() -> bytes:
-            response = self._open(body, offset, length or 0)
-            try:
-                data: bytes = response.read()
-                return data
-            finally:
-                response.close()
-                response.release_conn()
+            response = self._open(body, offset, length)
+            return b"" if response is None else _whole(response)
 
         return await self._run(read)
 
-    def _open(self, body: bytes, offset: int, length: int) -> Any:
-        return self._client.get_object(
-            bucket_name=self._bucket,
-            object_name=PREFIX + object_name(body),
-            offset=offset,
-            length=length,
-        )
+    def _open(self, body: bytes, offset: int, length: int | None) -> Any:
+        """The response with a range's octets; None when nothing is in the range."""
+        name = PREFIX + object_name(body)
+        if length == 0:
+            self._client.stat_object(bucket_name=self._bucket, object_name=name)
+            return None
+        try:
+            return self._client.get_object(
+                bucket_name=self._bucket, object_name=name, offset=offset, length=length or 0
+            )
+        except S3Error as error:
+            if error.code != BEHIND_THE_END:
+                raise
+            return None
 
     async def delete(self, bodies: Sequence[bytes]) -> None:
         for body in bodies:
@@ -141,13 +146,7 @@ class S3Bodies:
 
     async def read_marker(self) -> bytes | None:
         def read() -> bytes:
-            response = self._client.get_object(bucket_name=self._bucket, object_name=MARKER)
-            try:
-                data: bytes = response.read()
-                return data
-            finally:
-                response.close()
-                response.release_conn()
+            return _whole(self._client.get_object(bucket_name=self._bucket, object_name=MARKER))
 
         try:
             return await self._run(read)
@@ -166,5 +165,14 @@ class S3Bodies:
         )
 
     async def close(self) -> None:
-        self._pool.shutdown(wait=True)
+        await self._threads.close()
         self._http.clear()
+
+
+def _whole(response: Any) -> bytes:
+    try:
+        data: bytes = response.read()
+        return data
+    finally:
+        response.close()
+        response.release_conn()
