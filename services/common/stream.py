@@ -207,6 +207,8 @@ class Stream(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise ConnectionResetError("the peer is gone")
+        if self._early is None:
+            self._early = bytearray()  # what comes from now on is TLS, whoever reads it
         transport.resume_reading()
         loop = asyncio.get_running_loop()
         handshake = asyncio.ensure_future(
