@@ -4,6 +4,9 @@
 MAX_MESSAGE = 80 * 1024 * 1024
 KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
+# Octets of a stream that arrive before they are asked for. Left to itself gRPC grows this to many
+# megabytes for each slow reader of a large message; this fills 4 Gbit/s at 1 ms.
+AHEAD = 512 * 1024
 
 Options = list[tuple[str, int]]
 
@@ -14,6 +17,8 @@ _COMMON: Options = [
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", AHEAD),
 ]
 CLIENT_OPTIONS: Options = [
     *_COMMON,

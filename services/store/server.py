@@ -32,6 +32,7 @@ from buuta.v1 import (
     message_pb2_grpc,
 )
 from services.common.errors import Fault
+from services.common.grpc_options import SERVER_OPTIONS
 from services.store.account_service import AccountService
 from services.store.auth_service import AuthService
 from services.store.bodies import BodyStore
@@ -59,14 +60,6 @@ from services.store.views import Views
 log = structlog.stdlib.get_logger()
 RETRY_SECONDS = 0.5
 CHECK_SECONDS = 5.0
-MAX_GRPC_MESSAGE = 80 * 1024 * 1024  # an Append of 1,024 inline messages of 64 KB, and its frame
-OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_GRPC_MESSAGE),
-    ("grpc.max_send_message_length", MAX_GRPC_MESSAGE),
-    ("grpc.so_reuseport", 0),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-)
 FILES = (account_pb2, auth_pb2, change_pb2, delivery_pb2, maildrop_pb2, mailbox_pb2, message_pb2)
 
 
@@ -110,7 +103,7 @@ async def running(settings: StoreSettings) -> AsyncIterator[Store]:
         throttle=Throttle(connection),
         default_domain=settings.default_domain,
     )
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=SERVER_OPTIONS)
     checks: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it has no types
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
