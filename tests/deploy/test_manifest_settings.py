@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import urllib.error
@@ -27,6 +28,7 @@ from services.store.tokens import service_token
 from tests.deploy.manifests import (
     K8S,
     OVERLAYS,
+    ROOT,
     Object,
     build,
     builder,
@@ -222,6 +224,12 @@ def test_the_dev_certificate_names_the_services() -> None:
     certificate = x509.load_pem_x509_certificate(CERTIFICATE.read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert {*FRONT_ENDS, "localhost"} <= set(names.get_values_for_type(x509.DNSName))
+
+
+def test_the_manual_names_every_secret() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text().partition("## Kubernetes")[2]
+    for each in operators_secrets():
+        assert {each["metadata"]["name"], *each["stringData"]} <= set(re.findall(r"`([^`]+)`", page))
 
 
 def test_secrets_are_never_the_same_twice() -> None:
