@@ -1,7 +1,7 @@
 """The dev overlay on the cluster of KUBECONFIG: put on, looked at, talked to from a pod inside, taken off.
 
 Images must be on the cluster's nodes, or where the nodes find them, under the names
-of the overlay. IMAGES replaces some of them: `redis:7.4=buuta-base:bookworm,…`.
+of the overlay. TAG is another tag of ours than `dev`; REDIS_IMAGE replaces the official Redis.
 """
 
 import json
@@ -18,6 +18,7 @@ from tests.deploy.manifests import COMPONENT, K8S, PODS, Object, build, named, o
 
 OVERLAY = K8S / "overlays" / "dev"
 NAMESPACE = "buuta-dev"
+IMAGES = ("smtp", "pop3", "imap", "store", "minio")
 PATIENCE = 600.0  # for anything the cluster does by itself on a small and busy machine
 
 
@@ -50,14 +51,11 @@ def exists(kind: str, name: str) -> bool:
 
 
 def overlay(folder: Path) -> Path:
-    """The dev overlay, with images replaced as IMAGES says, as a kustomization in `folder`."""
-    pairs = [each.split("=") for each in os.environ.get("IMAGES", "").split(",") if each]
-    if not pairs:
-        return OVERLAY
-    images = []
-    for old, new in pairs:
-        name, _, tag = new.rpartition(":")
-        images.append({"name": old.partition(":")[0], "newName": name, "newTag": tag})
+    """The dev overlay with the images of the environment, as a kustomization in `folder`."""
+    images = [{"name": f"buuta/{name}", "newTag": os.environ.get("TAG", "dev")} for name in IMAGES]
+    if redis := os.environ.get("REDIS_IMAGE"):
+        name, _, tag = redis.rpartition(":")
+        images.append({"name": "redis", "newName": name, "newTag": tag})
     kustomization = {"resources": [os.path.relpath(OVERLAY, folder.resolve())], "images": images}
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
     return folder

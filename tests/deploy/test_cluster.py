@@ -6,18 +6,16 @@ skipped, in CI never.
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from buuta.v1.account_pb2 import CreateAccountRequest, CreateDomainRequest, Password
 from tests.deploy import cluster
 from tests.deploy.cluster import NAMESPACE, all_ready, inside, kubectl, pods, ready, restarts, scale, until
-from tests.deploy.manifests import ROOT
+from tests.deploy.flow import flowing
 from tests.support.processes import missing
 
 pytestmark = pytest.mark.cluster
@@ -26,7 +24,6 @@ KINDS = (*SERVICES, "redis", "minio")
 FRONT_ENDS = ("deployment/mx", "deployment/submission", "deployment/pop3", "deployment/imap")
 STORES = ("deployment/store", "deployment/collect")
 DOMAIN = "example.test"
-SOME = 30  # messages: enough to be sure that mail flows
 
 
 @pytest.fixture(scope="module")
@@ -53,50 +50,14 @@ def platform(overlay: Path) -> Path:
     return overlay
 
 
-class Traffic:
-    """Mail that flows to and from a new account while something else happens."""
-
-    def __init__(self, name: str) -> None:
-        self.address = f"{name}@{DOMAIN}"
-        with cluster.administrator() as client:
-            client.accounts.CreateAccount(
-                CreateAccountRequest(address=self.address, password=Password(clear=name))
-            )
-        script = (ROOT / "tests" / "deploy" / "traffic.py").read_text()
-        command = ["kubectl", "-n", NAMESPACE, "exec", "-i", "client", "--", "python3", "-c", script]
-        self.process = subprocess.Popen(
-            [*command, self.address, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def flows(self) -> None:
-        """Returns when some more messages have been acknowledged."""
-        assert self.process.stdout is not None
-        for _ in range(SOME):
-            assert self.process.stdout.readline(), "the client's program has ended"
-
-    def end(self) -> dict[str, Any]:
-        """What the clients saw, all in all."""
-        output, _ = self.process.communicate("", timeout=cluster.PATIENCE)
-        assert self.process.returncode == 0
-        known: dict[str, Any] = json.loads(output.splitlines()[-1])
-        return known
-
-
 @contextmanager
 def traffic(name: str) -> Iterator[None]:
-    """Mail flows before, during and after the block, and afterwards each message is there once."""
-    mail = Traffic(name)
-    try:
-        mail.flows()
+    """Mail of a new account flows before, during and after the block, and none is lost or doubled."""
+    address = f"{name}@{DOMAIN}"
+    with cluster.administrator() as client:
+        client.accounts.CreateAccount(CreateAccountRequest(address=address, password=Password(clear=name)))
+    with flowing(("kubectl", "-n", NAMESPACE, "exec", "-i", "client", "--"), address, name):
         yield
-        mail.flows()
-        known = mail.end()
-    finally:
-        mail.process.kill()
-        mail.process.communicate()
-    assert known["faults"] == []
-    assert sorted(known["imap"]) == sorted(known["acked"])
-    assert sorted(known["pop3"]) == sorted(known["acked"])
 
 
 def test_everything_becomes_ready(platform: Path) -> None:
