@@ -20,8 +20,14 @@ def columns_of(rows: Rows, modseqs: bool = True, data: bool = True) -> columns_p
     return found
 
 
+# UIDs of a request: more than an index keeps of one mailbox.
+MAX_UIDS = 4_000_000
+
+
 def read_uids(data: bytes) -> U32:
     """A column of UIDs of a request: ascending, without doubles; Refused otherwise."""
+    if len(data) > 4 * MAX_UIDS:
+        raise Refused("INVALID_ARGUMENT", "too many uids")
     if len(data) % 4:
         raise Refused("INVALID_ARGUMENT", "uids is no column of u32")
     uids = column(data)

@@ -25,6 +25,7 @@ from services.store.tokens import SessionClaims, Tokens
 from services.store.views import Views
 
 ADMIN = "admin"
+RECEIVER = "mx"
 
 
 class Message(Protocol):
@@ -77,6 +78,17 @@ def caller(platform: Platform, context: Any, roles: Collection[str]) -> Caller:
     token = metadata.get("buuta-session")
     session = platform.tokens.verify(str(token), time.time()) if token else None
     return Caller(role, session)
+
+
+async def sender(platform: Platform, context: Any, roles: Collection[str]) -> Caller:
+    """Who hands in a message: a receiving server by its role, everybody else for a session that goes on."""
+    who = caller(platform, context, roles)
+    if who.session is not None:
+        if await platform.index.account(who.session.account, str(who.session.epoch)) is None:
+            raise Refused("SESSION_ENDED", "The account is gone")
+    elif who.role not in (ADMIN, RECEIVER):
+        raise Refused("SESSION_ENDED", "A session is needed")
+    return who
 
 
 def request_of(message: Any) -> Request:

@@ -6,13 +6,13 @@ none before it, deletes the body.
 """
 
 import asyncio
-import hashlib
 from typing import Any
 
 from buuta.v1 import delivery_pb2 as pb
 from buuta.v1 import delivery_pb2_grpc
-from services.common.errors import Refused
-from services.store.context import Platform, caller, request_of
+from services.common.errors import Refused, SyntaxFault
+from services.common.protocol.address import normalise
+from services.store.context import ADMIN, RECEIVER, Platform, caller, request_of, sender
 from services.store.incoming import Intake, now_date
 from services.store.index import keys
 from services.store.index.core import Request, Scope
@@ -36,49 +36,41 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     async def ResolveRecipient(
         self, request: pb.ResolveRecipientRequest, context: Any
     ) -> pb.ResolveRecipientResponse:
-        caller(self._platform, context, ROLES)
-        found = await self._platform.directory.resolve(request.address)
+        who = caller(self._platform, context, ROLES)
+        if who.session is None and who.role not in (ADMIN, RECEIVER):
+            raise Refused("SESSION_ENDED", "A session is needed")
+        try:
+            address = normalise(request.address)
+        except SyntaxFault as fault:
+            raise Refused("ADDRESS", fault.text) from fault
+        found = await self._platform.directory.resolve(address)
         return pb.ResolveRecipientResponse(account=found.account, address=found.address)
 
     @rpc
     async def Deliver(self, request: pb.DeliverRequest, context: Any) -> pb.DeliverResponse:
-        caller(self._platform, context, ROLES)
-        repeatable = request_of(request)
-        if not 1 <= len(request.recipients) <= MAX_RECIPIENTS:
-            raise Refused("INVALID_ARGUMENT", "1 to 1,000 recipients")
-        targets = list(
-            dict.fromkeys((r.account, normal_name(r.mailbox) or "INBOX") for r in request.recipients)
-        )
-        if not all(keys.valid_account(account) for account, _ in targets):
-            raise Refused("INVALID_ARGUMENT", "a recipient is no account id")
+        await sender(self._platform, context, ROLES)
+        repeatable, targets = request_of(request), _targets(request)
+        if request.dedupe_key and len(request.dedupe_key) < DEDUPE_LENGTH:
+            raise Refused("INVALID_ARGUMENT", "dedupe_key has at least 16 octets")
         await self._index.check_room()
-        incoming = await self._intake.source(repeatable.id, 0, request.message)
-        accounts = sorted({account for account, _ in targets})
-        if len(accounts) > 1:
-            await self._index.write_references(incoming.body, accounts)
+        incoming = await self._intake.source(repeatable, 0, request.message)
+        shared = len(targets) > 1
+        if shared:
+            await self._index.write_references(incoming.body, sorted(targets))
         key = request.dedupe_key[:DEDUPE_LENGTH] if _has_message_id(incoming.summary) else b""
-        message = NewMessage(
-            incoming.body,
-            incoming.size,
-            now_date(),
-            incoming.summary,
-            SHARED if len(accounts) > 1 else 0,
-        )
+        flags = SHARED if shared else 0
+        message = NewMessage(incoming.body, incoming.size, now_date(), incoming.summary, flags)
         done = await self._to_all(repeatable, targets, message, key)
-        if all(appended is not None and appended.duplicate for appended in done.values()):
-            await self._platform.bodies.delete([incoming.body])
-        return pb.DeliverResponse(
-            results=[
-                _result(done[(r.account, normal_name(r.mailbox) or "INBOX")]) for r in request.recipients
-            ]
-        )
+        without = [account for account, appended in done.items() if appended is None or appended.duplicate]
+        await self._leave_out(incoming.body, without, len(targets))
+        return pb.DeliverResponse(results=[_result(done[r.account]) for r in request.recipients])
 
     async def _to_all(
-        self, request: Request, targets: list[tuple[str, str]], message: NewMessage, key: bytes
-    ) -> dict[tuple[str, str], Appended | None]:
+        self, request: Request, targets: dict[str, str], message: NewMessage, key: bytes
+    ) -> dict[str, Appended | None]:
         """Each account's step is repeatable by itself; a failure of one is reported after all were tried."""
         outcomes = await asyncio.gather(
-            *(self._to_one(request, account, mailbox, message, key) for account, mailbox in targets),
+            *(self._to_one(request, account, mailbox, message, key) for account, mailbox in targets.items()),
             return_exceptions=True,
         )
         for outcome in outcomes:
@@ -90,18 +82,35 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: Request, account: str, mailbox: str, message: NewMessage, key: bytes
     ) -> Appended | None:
         """None: the account is gone. A mailbox that is not there means INBOX."""
-        tail = hashlib.sha256(request.id + mailbox.encode()).digest()[:10]
-        step = Request(request.id[:6] + tail, request.digest)
         try:
-            return await self._index.append(Scope(account), step, mailbox, [message], key)
+            return await self._index.append(Scope(account), request, mailbox, [message], key)
         except Refused as refused:
             if refused.reason == "MAILBOX_NOT_FOUND" and mailbox != "INBOX":
-                return await self._index.append(Scope(account), step, "INBOX", [message], key)
+                return await self._index.append(Scope(account), request, "INBOX", [message], key)
             if refused.reason != "ACCOUNT_NOT_FOUND":
                 raise
-        if message.flags & SHARED:
-            await self._index.drop_reference(message.body, account)
         return None
+
+    async def _leave_out(self, body: bytes, without: list[str], of: int) -> None:
+        """These accounts, of so many, did not take the message; a body that nobody took goes."""
+        if len(without) == of:
+            await self._platform.bodies.delete([body])
+            if of > 1:
+                await self._index.forget_references(body)
+        elif of > 1:
+            await asyncio.gather(*(self._index.drop_reference(body, account) for account in without))
+
+
+def _targets(request: pb.DeliverRequest) -> dict[str, str]:
+    """The mailbox by account. An account takes a message once, however often it is named."""
+    if not 1 <= len(request.recipients) <= MAX_RECIPIENTS:
+        raise Refused("INVALID_ARGUMENT", "1 to 1,000 recipients")
+    targets: dict[str, str] = {}
+    for recipient in request.recipients:
+        if not keys.valid_account(recipient.account):
+            raise Refused("INVALID_ARGUMENT", "a recipient is no account id")
+        targets.setdefault(recipient.account, normal_name(recipient.mailbox) or "INBOX")
+    return targets
 
 
 def _result(appended: Appended | None) -> pb.DeliverResponse.Result:

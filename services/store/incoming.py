@@ -15,10 +15,13 @@ from services.common.errors import Refused
 from services.common.mime import Scan, Scanner
 from services.store.bodies import BodyStore
 from services.store.bodies.ids import body_id
+from services.store.index.core import Request
+from services.store.index.uploads import UploadOperations
 from services.store.summary import encode_summary
 from services.store.tokens import Tokens
 
 MAX_INLINE = 64 * 1024
+MAX_CHUNK = 256 * 1024  # octets of an UploadRequest
 UPLOAD_SECONDS = 3600
 
 
@@ -34,8 +37,9 @@ class Incoming:
 class Intake:
     """Takes octets for one store process."""
 
-    def __init__(self, bodies: BodyStore, tokens: Tokens, max_size: int) -> None:
-        self._bodies, self._tokens, self._max_size = bodies, tokens, max_size
+    def __init__(self, bodies: BodyStore, uploads: UploadOperations, tokens: Tokens, max_size: int) -> None:
+        self._bodies, self._uploads = bodies, uploads
+        self._tokens, self._max_size = tokens, max_size
 
     async def stream(self, request_id: bytes, chunks: AsyncIterator[bytes]) -> Incoming:
         """Make a message of any size durable."""
@@ -57,15 +61,18 @@ class Intake:
         body = await self._bodies.put(name, scanned(), metadata())
         return Incoming(body, size, encode_summary(scanner.finish()))
 
-    async def source(self, request_id: bytes, place: int, source: columns_pb2.MessageSource) -> Incoming:
+    async def source(self, request: Request, place: int, source: columns_pb2.MessageSource) -> Incoming:
         """The octets of one message of a request: inline, or uploaded before."""
         if source.WhichOneof("source") == "upload":
             handle = self._tokens.open_upload(source.upload, time.time())
+            # Two messages of one body that do not know of each other would lose it with the first.
+            if not await self._uploads.claim_upload(handle.body, request):
+                raise Refused("UPLOAD_HANDLE", "The upload was used before")
             return Incoming(handle.body, handle.size, handle.summary)
         data = source.inline
         if len(data) > MAX_INLINE:
             raise Refused("INVALID_ARGUMENT", "inline holds at most 65,536 octets: use Upload")
-        body = body_id(request_id, place)
+        body = body_id(request.id, request.digest, place)
         await self._bodies.put_small(body, data, metadata())
         return Incoming(body, len(data), encode_summary(scan(data)))
 
@@ -92,8 +99,15 @@ def now_date() -> int:
     return int(time.time()) << 16
 
 
-async def request_chunks(requests: Any) -> AsyncIterator[bytes]:
+async def request_chunks(first: bytes, requests: Any) -> AsyncIterator[bytes]:
     """The data of a stream of UploadRequests."""
-    async for request in requests:
-        if request.data:
-            yield request.data
+    data = first
+    while True:
+        if len(data) > MAX_CHUNK:
+            raise Refused("INVALID_ARGUMENT", "at most 262,144 octets a request")
+        if data:
+            yield data
+        request = await anext(requests, None)
+        if request is None:
+            return
+        data = request.data

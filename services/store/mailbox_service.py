@@ -16,7 +16,7 @@ from services.store.index.record import SEEN, TOMBSTONE, U32, Rows, live
 from services.store.status import rpc
 from services.store.views import pages_since
 
-ROLES = frozenset({"imap", "pop3"})
+ROLES = frozenset({"imap"})
 MAX_NAME, MAX_LEVEL = 1000, 255
 MAX_KEYWORDS = 48
 
@@ -58,6 +58,8 @@ class MailboxService(mailbox_pb2_grpc.MailboxServiceServicer):
     @rpc
     async def CreateMailbox(self, request: pb.CreateMailboxRequest, context: Any) -> pb.CreateMailboxResponse:
         scope, name = self._scope(request, context), checked_name(request.name)
+        if request.special_use not in pb.SpecialUse.values():
+            raise Refused("INVALID_ARGUMENT", "special_use is not known")
         number = await self._index.create_mailbox(scope, request_of(request), name, request.special_use)
         head = await self._index.head(scope, number, "", directory=False)
         return pb.CreateMailboxResponse(mailbox=_counted(head.mailbox))
@@ -93,9 +95,10 @@ class MailboxService(mailbox_pb2_grpc.MailboxServiceServicer):
             response = await self._differences(scope, head, request.since_seq, known)
         else:
             response = await self._whole(scope, head, known)
-        first = head.mailbox.recent_from if head.mailbox.recent_from < head.mailbox.uidnext else 0
-        if request.claim_recent and first:
+        if request.claim_recent:  # always asked for: a repeat must get what its first try took
             first = await self._index.claim_recent(scope, request_of(request), head.mailbox.id)
+        else:
+            first = head.mailbox.recent_from if head.mailbox.recent_from < head.mailbox.uidnext else 0
         response.recent_first_uid = first
         return response
 
@@ -106,6 +109,8 @@ class MailboxService(mailbox_pb2_grpc.MailboxServiceServicer):
         response = _answer(view.head, rows, gone, full=True)
         response.mailbox.unseen = int(((rows["flags"] & np.uint64(SEEN)) == 0).sum())
         response.mailbox.messages = len(rows)
+        if len(rows):  # the pages were read after the header
+            response.mailbox.uidnext = max(response.mailbox.uidnext, int(rows["uid"][-1]) + 1)
         return response
 
     async def _differences(self, scope: Scope, head: Head, since: int, known: U32) -> pb.SyncMailboxResponse:
@@ -162,7 +167,7 @@ def _counted(header: MailboxHeader) -> pb.Mailbox:
         messages=header.messages,
         unseen=header.unseen,
         deleted=header.deleted,
-        recent=max(0, header.uidnext - header.recent_from),
+        recent=min(max(0, header.uidnext - header.recent_from), header.messages),
         size=header.size,
         highest_modseq=max(1, header.modseq),
         keywords=header.keywords,
@@ -172,6 +177,8 @@ def _counted(header: MailboxHeader) -> pb.Mailbox:
 
 def normal_name(name: str) -> str:
     """A mailbox name in its one form: NFC, with INBOX as its first level in upper case."""
+    if len(name) > 2 * MAX_NAME:  # no such name becomes short enough by NFC
+        raise Refused("MAILBOX_NAME", "Not a possible mailbox name")
     name = unicodedata.normalize("NFC", name)
     head, slash, rest = name.partition("/")
     return "INBOX" + slash + rest if head.upper() == "INBOX" else name

@@ -1,6 +1,5 @@
 """MaildropService: INBOX as a POP3 maildrop (`proto/buuta/v1/maildrop.proto`, RFC 1939 §4)."""
 
-import secrets
 import time
 from typing import Any
 
@@ -29,7 +28,7 @@ class MaildropService(maildrop_pb2_grpc.MaildropServiceServicer):
     @rpc
     async def OpenMaildrop(self, request: pb.OpenMaildropRequest, context: Any) -> pb.OpenMaildropResponse:
         scope = self._scope(request, context)
-        lock = request_of(request).id or secrets.token_bytes(16)
+        lock, expiry = request_of(request).id, _expiry()
         await self._index.lock_maildrop(scope, lock, LOCK_SECONDS * 1000, renew=False)
         view = await self._platform.views.get(scope, 0, "INBOX")
         response = pb.OpenMaildropResponse(
@@ -39,15 +38,15 @@ class MaildropService(maildrop_pb2_grpc.MaildropServiceServicer):
             uids=np.ascontiguousarray(view.live["uid"]).tobytes(),
             sizes=np.ascontiguousarray(view.live["size"]).tobytes(),
         )
-        response.expire_time.FromMilliseconds(_expiry())
+        response.expire_time.FromMilliseconds(expiry)
         return response
 
     @rpc
     async def RenewMaildrop(self, request: pb.RenewMaildropRequest, context: Any) -> pb.RenewMaildropResponse:
-        scope = self._scope(request, context)
+        scope, expiry = self._scope(request, context), _expiry()
         await self._index.lock_maildrop(scope, _lock(request), LOCK_SECONDS * 1000, renew=True)
         response = pb.RenewMaildropResponse()
-        response.expire_time.FromMilliseconds(_expiry())
+        response.expire_time.FromMilliseconds(expiry)
         return response
 
     @rpc
@@ -72,4 +71,5 @@ def _lock(request: Any) -> bytes:
 
 
 def _expiry() -> int:
+    """Told to the holder: read before the lock is taken, so never later than the lock's own end."""
     return int((time.time() + LOCK_SECONDS) * 1000)

@@ -5,6 +5,7 @@ What changes something is here; what reads is in `reading.py` and `octets.py`.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from buuta.v1 import message_pb2 as pb
 from services.common.errors import Refused
 from services.store import octets, reading
 from services.store.columns import read_uids
-from services.store.context import Platform, caller, request_of
+from services.store.context import Platform, caller, request_of, sender
 from services.store.incoming import Incoming, Intake, now_date, request_chunks
 from services.store.index.core import Scope
 from services.store.index.messages import FlagChange, FlagsUpdated, NewMessage
@@ -22,11 +23,14 @@ from services.store.index.record import DELETED, SYSTEM_FLAGS
 from services.store.mailbox_service import normal_name
 from services.store.status import rpc
 
-READERS = frozenset({"imap", "pop3"})
-WRITERS = frozenset({"imap"})
+ROLES = frozenset({"imap"})
+BODY_READERS = frozenset({"imap", "pop3"})
 UPLOADERS = frozenset({"mx", "submission", "imap"})
 MAX_ENTRIES = 1024
-MAX_KEYWORD = 100
+MAX_KEYWORD, MAX_KEYWORDS = 100, 48
+# The years 1 to 9999, and zones of less than a day: what RFC 9051's date-time can say.
+FIRST_SECOND, LAST_SECOND, ZONE_MINUTES = -62_135_596_800, 253_402_300_799, 1440
+OPERATIONS = frozenset(pb.UpdateFlagsRequest.Operation.values()) - {0}
 # Characters that no atom has (RFC 3501 §9), and what would break our lists.
 NOT_ATOM = frozenset(b'(){%*"\\] \x7f') | frozenset(range(32))
 
@@ -36,25 +40,20 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         self._platform, self._intake = platform, intake
         self._index = platform.index
 
-    def _scope(self, request: Any, context: Any, roles: frozenset[str] = WRITERS) -> Scope:
+    def _scope(self, request: Any, context: Any, roles: frozenset[str] = ROLES) -> Scope:
         return caller(self._platform, context, roles).scope(request.account)
 
     @rpc
     async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: Any) -> pb.UploadResponse:
-        caller(self._platform, context, UPLOADERS)
-        first = await anext(aiter(requests), None)
+        who, rest = await sender(self._platform, context, UPLOADERS), aiter(requests)
+        first = await anext(rest, None)
         if first is None:
             raise Refused("INVALID_ARGUMENT", "an upload needs a request_id")
+        if first.account and who.role in ROLES:
+            who.scope(first.account)
         request = request_of(pb.UploadRequest(request_id=first.request_id))
         await self._index.check_room()
-
-        async def chunks() -> AsyncIterator[bytes]:
-            if first.data:
-                yield first.data
-            async for chunk in request_chunks(requests):
-                yield chunk
-
-        incoming = await self._intake.stream(request.id, chunks())
+        incoming = await self._intake.stream(request.id, request_chunks(first.data, rest))
         return pb.UploadResponse(upload=self._intake.handle(incoming), size=incoming.size)
 
     @rpc
@@ -64,10 +63,14 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
             raise Refused("INVALID_ARGUMENT", "1 to 1,024 messages can be appended at once")
         for entry in request.entries:
             checked_flags(entry.flags, entry.keywords)
+            check_date(entry.internal_date)
+        uploads = [entry.message.upload for entry in request.entries if entry.message.upload]
+        if len(set(uploads)) < len(uploads):
+            raise Refused("UPLOAD_HANDLE", "An upload is one message")
         await self._index.check_room()
         bodies = await asyncio.gather(
             *(
-                self._intake.source(repeatable.id, place, entry.message)
+                self._intake.source(repeatable, place, entry.message)
                 for place, entry in enumerate(request.entries)
             )
         )
@@ -81,7 +84,7 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
     @rpc
     async def UpdateFlags(self, request: pb.UpdateFlagsRequest, context: Any) -> pb.UpdateFlagsResponse:
         scope = self._scope(request, context)
-        if request.operation == pb.UpdateFlagsRequest.OPERATION_UNSPECIFIED:
+        if request.operation not in OPERATIONS:
             raise Refused("INVALID_ARGUMENT", "operation is needed")
         checked_flags(request.flags, request.keywords)
         since = request.unchanged_since if request.HasField("unchanged_since") else None
@@ -127,40 +130,45 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
     async def ExpungeMessages(
         self, request: pb.ExpungeMessagesRequest, context: Any
     ) -> pb.ExpungeMessagesResponse:
-        scope, uids = self._scope(request, context), read_uids(request.uids)
+        scope, repeatable = self._scope(request, context), request_of(request)
+        uids = read_uids(request.uids)
         if not len(uids):
             rows = (await self._platform.views.get(scope, request.mailbox)).live
             uids = rows["uid"][(rows["flags"] & np.uint64(DELETED)) != 0]
-        seq, gone = await self._index.expunge(scope, request_of(request), request.mailbox, uids)
+        seq, gone = await self._index.expunge(scope, repeatable, request.mailbox, uids)
         return pb.ExpungeMessagesResponse(uids=gone.tobytes(), seq=seq)
 
     @rpc
     async def FetchMessages(
         self, request: pb.FetchMessagesRequest, context: Any
     ) -> AsyncIterator[pb.FetchMessagesResponse]:
-        scope = self._scope(request, context, READERS)
-        async for response in reading.fetch(self._platform, scope, request):
-            yield response
+        scope = self._scope(request, context)
+        async with aclosing(reading.fetch(self._platform, scope, request)) as responses:
+            async for response in responses:
+                yield response
 
     @rpc
     async def FetchBodies(
         self, request: pb.FetchBodiesRequest, context: Any
     ) -> AsyncIterator[pb.FetchBodiesResponse]:
-        scope, uids = self._scope(request, context, READERS), read_uids(request.uids)
+        roles = ROLES if request.mark_seen else BODY_READERS
+        scope, uids = self._scope(request, context, roles), read_uids(request.uids)
         seen = None
         if request.mark_seen:
             change = FlagChange(pb.UpdateFlagsRequest.OPERATION_ADD, 1)
             seen = await self._index.update_flags(scope, request_of(request), request.mailbox, uids, change)
-        async for response in octets.fetch(self._platform, scope, request, seen):
-            yield response
+        async with aclosing(octets.fetch(self._platform, scope, request, seen)) as responses:
+            async for response in responses:
+                yield response
 
     @rpc
     async def SearchMessages(
         self, request: pb.SearchMessagesRequest, context: Any
     ) -> AsyncIterator[pb.SearchMessagesResponse]:
-        scope = self._scope(request, context, READERS)
-        async for response in reading.search_mailbox(self._platform, scope, request):
-            yield response
+        scope = self._scope(request, context)
+        async with aclosing(reading.search_mailbox(self._platform, scope, request)) as responses:
+            async for response in responses:
+                yield response
 
 
 def _new(entry: pb.AppendRequest.Entry, incoming: Incoming) -> NewMessage:
@@ -184,7 +192,16 @@ def checked_flags(flags: int, keywords: Any) -> None:
     """Refused unless these are system flags and atoms."""
     if flags & ~SYSTEM_FLAGS:
         raise Refused("INVALID_ARGUMENT", "flags holds system flags only")
+    if len(keywords) > MAX_KEYWORDS:
+        raise Refused("LIMIT", "a message has at most 48 keywords")
     for word in keywords:
         octets_of = word.encode()
         if not 0 < len(octets_of) <= MAX_KEYWORD or NOT_ATOM & set(octets_of) or not word.isascii():
             raise Refused("INVALID_ARGUMENT", "a keyword is an atom of at most 100 characters")
+
+
+def check_date(internal_date: int) -> None:
+    """Refused unless it is a moment that a client can be told."""
+    minutes = (internal_date & 0xFFFF ^ 0x8000) - 0x8000
+    if not FIRST_SECOND <= internal_date >> 16 <= LAST_SECOND or abs(minutes) >= ZONE_MINUTES:
+        raise Refused("INVALID_ARGUMENT", "internal_date is out of range")

@@ -1,7 +1,11 @@
-"""Octets of messages and of their parts, streamed: small ones together, large ones in chunks."""
+"""Octets of messages and of their parts, streamed: small ones together, large ones in chunks.
+
+What is in memory at a time is bounded, however many messages and sections are asked for.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +18,18 @@ from services.store.columns import columns_of, read_uids
 from services.store.context import Platform
 from services.store.index.core import Scope
 from services.store.index.messages import FlagsUpdated
-from services.store.index.record import TOMBSTONE, Rows
+from services.store.index.record import Rows
 from services.store.outgoing import Outgoing
-from services.store.reading import header_fields, summary_of
+from services.store.reading import MAX_FIELDS, MAX_HEADER, header_fields, missing, summaries_of
+from services.store.summary import Summary
 
-# Messages up to this size are read ahead together, at most this many at a time.
-SMALL = 64 * 1024
+MAX_SECTIONS = 256
+# Messages whose summaries are read together.
 TOGETHER = 16
+# Sections up to this size are read ahead together, up to so many octets and sections.
+SMALL = 64 * 1024
+AHEAD, AHEAD_SECTIONS = 1024 * 1024, 64
+LISTS = (pb.BodySection.KIND_HEADER_FIELDS, pb.BodySection.KIND_HEADER_FIELDS_NOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +43,42 @@ class Wanted:
     known: bytes | None = None
     absent: bool = False
 
+    @property
+    def small(self) -> bool:
+        """It has to be read, and is read whole."""
+        return self.known is None and not self.absent and self.length <= SMALL
+
+    @property
+    def octets(self) -> int:
+        """In memory while it waits."""
+        return len(self.known) if self.known is not None else self.length if self.small else 0
+
 
 async def fetch(
     platform: Platform, scope: Scope, request: pb.FetchBodiesRequest, seen: FlagsUpdated | None
-) -> AsyncIterator[pb.FetchBodiesResponse]:
+) -> AsyncGenerator[pb.FetchBodiesResponse, None]:
     """The answer to FetchBodies."""
-    if not request.sections:
-        raise Refused("INVALID_ARGUMENT", "at least one section is needed")
+    _check(request.sections)
     view = await platform.views.get(scope, request.mailbox)
-    rows = view.select(read_uids(request.uids), tombstones=request.include_expunged)
-    out = Outgoing()
+    uids = read_uids(request.uids)
+    rows = view.select(uids, tombstones=request.include_expunged)[: None if len(uids) else 0]
     if seen is not None or request.columns:
         yield _first(request, rows, seen)
-    for at in range(0, len(rows), TOGETHER):
-        wanted = await _resolve(platform, scope, request, rows[at : at + TOGETHER])
-        small = [item for item in wanted if item.known is None and not item.absent and item.length <= SMALL]
-        read = await asyncio.gather(*(_octets(platform, item) for item in small))
-        ready = {id(item): data for item, data in zip(small, read, strict=True)}
-        for item in wanted:
-            uid = int(item.row["uid"])
-            if item.absent:
-                out.absent(uid, item.section)
-            elif item.known is not None:
-                out.whole(uid, item.section, item.known)
-            elif id(item) in ready:
-                out.whole(uid, item.section, ready[id(item)])
-            else:
-                async for response in out.stream(uid, item.section, item.length, _chunks(platform, item)):
+    out = Outgoing()
+    async with aclosing(_groups(platform, scope, request, rows)) as groups:
+        async for group in groups:
+            async with aclosing(_send(platform, out, group)) as responses:
+                async for response in responses:
                     yield response
-            if out.full:
-                yield out.take()
-    if out.pending:
-        yield out.take()
+    for response in out.rest():
+        yield response
+
+
+def _check(sections: Sequence[pb.BodySection]) -> None:
+    if not 1 <= len(sections) <= MAX_SECTIONS:
+        raise Refused("INVALID_ARGUMENT", "1 to 256 sections are needed")
+    if any(len(section.fields) > MAX_FIELDS for section in sections):
+        raise Refused("INVALID_ARGUMENT", "too many header fields")
 
 
 def _first(request: pb.FetchBodiesRequest, rows: Rows, seen: FlagsUpdated | None) -> pb.FetchBodiesResponse:
@@ -79,49 +92,59 @@ def _first(request: pb.FetchBodiesRequest, rows: Rows, seen: FlagsUpdated | None
     return response
 
 
-async def _resolve(
+async def _groups(
     platform: Platform, scope: Scope, request: pb.FetchBodiesRequest, rows: Rows
-) -> list[Wanted]:
-    """Each message's sections as ranges of its body."""
-    found = []
-    for row in rows:
-        summary = None
-        for place, section in enumerate(request.sections):
-            whole = not section.part and section.kind == pb.BodySection.KIND_UNSPECIFIED
-            if not whole and summary is None:
-                try:
-                    summary = await summary_of(platform, scope, request.mailbox, row)
-                except BodyMissing:
-                    raise _missing(row) from None
-            if whole:
-                found.append(_cut(row, place, section, 0, int(row["size"])))
-                continue
-            assert summary is not None
-            names = section.kind in (
-                pb.BodySection.KIND_HEADER_FIELDS,
-                pb.BodySection.KIND_HEADER_FIELDS_NOT,
-            )
-            if names and not section.part:
-                except_ = section.kind == pb.BodySection.KIND_HEADER_FIELDS_NOT
-                data = await header_fields(platform, row, summary, section.fields, except_)
-                found.append(_known(row, place, section, data))
-                continue
-            span = section_range(summary, section.part, section.kind)
-            if span is None:
-                found.append(Wanted(row, place, absent=True))
-            elif names:
-                found.append(_known(row, place, section, await _part_fields(platform, row, section, span)))
-            else:
-                found.append(_cut(row, place, section, *span))
-    return found
+) -> AsyncGenerator[list[Wanted], None]:
+    """The sections of the messages in order, as many at a time as are read together."""
+    group: list[Wanted] = []
+    octets = 0
+    for at in range(0, len(rows), TOGETHER):
+        part = rows[at : at + TOGETHER]
+        summaries = await _summaries(platform, scope, request, part)
+        for row, summary in zip(part, summaries, strict=True):
+            for place, section in enumerate(request.sections):
+                wanted = await _resolve(platform, row, summary, place, section)
+                if group and (octets + wanted.octets > AHEAD or len(group) == AHEAD_SECTIONS):
+                    yield group
+                    group, octets = [], 0
+                group.append(wanted)
+                octets += wanted.octets
+    if group:
+        yield group
 
 
-async def _part_fields(
-    platform: Platform, row: np.void, section: pb.BodySection, span: tuple[int, int]
-) -> bytes:
-    header = await platform.bodies.get(row["body"].tobytes(), span[0], span[1] - span[0])
+async def _summaries(
+    platform: Platform, scope: Scope, request: pb.FetchBodiesRequest, rows: Rows
+) -> Sequence[Summary | None]:
+    """None where whole messages are all that is asked for."""
+    if all(_is_whole(section) for section in request.sections):
+        return [None] * len(rows)
+    return await summaries_of(platform, scope, request.mailbox, rows)
+
+
+def _is_whole(section: pb.BodySection) -> bool:
+    return not section.part and section.kind == pb.BodySection.KIND_UNSPECIFIED
+
+
+async def _resolve(
+    platform: Platform, row: np.void, summary: Summary | None, place: int, section: pb.BodySection
+) -> Wanted:
+    """A section as a range of its message's body."""
+    if summary is None or _is_whole(section):
+        return _cut(row, place, section, 0, int(row["size"]))
     except_ = section.kind == pb.BodySection.KIND_HEADER_FIELDS_NOT
-    return select_fields(header, [name.encode() for name in section.fields], except_)
+    if section.kind in LISTS and not section.part:
+        return _known(
+            row, place, section, await header_fields(platform, row, summary, section.fields, except_)
+        )
+    span = section_range(summary, section.part, section.kind)
+    if span is None:
+        return Wanted(row, place, absent=True)
+    if section.kind not in LISTS:
+        return _cut(row, place, section, *span)
+    header = await _octets(platform, row, span[0], min(span[1] - span[0], MAX_HEADER))
+    names = [name.encode() for name in section.fields]
+    return _known(row, place, section, select_fields(header, names, except_))
 
 
 def _cut(row: np.void, place: int, section: pb.BodySection, start: int, end: int) -> Wanted:
@@ -139,23 +162,47 @@ def _known(row: np.void, place: int, section: pb.BodySection, data: bytes) -> Wa
     return Wanted(row, place, known=data[section.offset : end])
 
 
-async def _octets(platform: Platform, item: Wanted) -> bytes:
+async def _send(
+    platform: Platform, out: Outgoing, group: list[Wanted]
+) -> AsyncGenerator[pb.FetchBodiesResponse, None]:
+    """A group's octets; its small sections are read all at once."""
+    small = [item for item in group if item.small]
+    read = await asyncio.gather(*(_octets(platform, item.row, item.start, item.length) for item in small))
+    ready = iter(read)
+    for item in group:
+        uid = int(item.row["uid"])
+        if item.absent:
+            responses = out.absent(uid, item.section)
+        elif item.known is not None:
+            responses = out.whole(uid, item.section, item.known)
+        elif item.small:
+            responses = out.whole(uid, item.section, next(ready))
+        else:
+            async with (
+                aclosing(_chunks(platform, item)) as chunks,
+                aclosing(out.stream(uid, item.section, item.length, chunks)) as stream,
+            ):
+                async for response in stream:
+                    yield response
+            continue
+        for response in responses:
+            yield response
+
+
+async def _octets(platform: Platform, row: np.void, start: int, length: int) -> bytes:
     try:
-        return await platform.bodies.get(item.row["body"].tobytes(), item.start, item.length)
+        data = await platform.bodies.get(row["body"].tobytes(), start, length)
     except BodyMissing:
-        raise _missing(item.row) from None
+        raise missing(row) from None
+    if len(data) != length:
+        raise Unavailable("The body of a message cannot be read to its end")
+    return data
 
 
-async def _chunks(platform: Platform, item: Wanted) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in platform.bodies.read(item.row["body"].tobytes(), item.start, item.length):
-            yield chunk
-    except BodyMissing:
-        raise _missing(item.row) from None
-
-
-def _missing(row: np.void) -> Exception:
-    """An expunged message may be collected; of any other the body must be there, and may be again."""
-    if int(row["flags"]) & TOMBSTONE:
-        return Refused("MESSAGE_GONE", "The message was expunged")
-    return Unavailable("The body of a message cannot be read")
+async def _chunks(platform: Platform, item: Wanted) -> AsyncGenerator[bytes, None]:
+    async with aclosing(platform.bodies.read(item.row["body"].tobytes(), item.start, item.length)) as chunks:
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except BodyMissing:
+            raise missing(item.row) from None

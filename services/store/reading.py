@@ -1,18 +1,19 @@
 """Lists of messages: columns, what summaries hold, and searches. Ranges, never one message at a time."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import numpy as np
 
 from buuta.v1 import message_pb2 as pb
-from services.common.errors import Refused
-from services.common.mime import select_fields
+from services.common.errors import Refused, Unavailable
+from services.common.mime import Scanner, select_fields
 from services.store.bodies import BodyMissing
 from services.store.columns import columns_of, read_uids
 from services.store.context import Platform
-from services.store.incoming import scan
 from services.store.index.core import Scope
-from services.store.index.record import PUBLIC_FLAGS, Rows
+from services.store.index.record import PUBLIC_FLAGS, TOMBSTONE, Rows
 from services.store.search import search
 from services.store.summary import Summary, decode_summary, decode_wire, encode_summary
 
@@ -20,13 +21,19 @@ BATCH = 128  # messages a response
 READ_AHEAD = 1024  # summaries a round trip
 COLUMNS_BATCH = 16_384  # messages a response when nothing but columns is asked for
 SEARCH_BATCH = 65_536
-MAX_HEADER = 256 * 1024
+MAX_HEADER = 256 * 1024  # of one message or part; the scanner keeps no more either
+MAX_SELECTIONS, MAX_FIELDS = 16, 256
+MAX_RESPONSE = 8 * 1024 * 1024  # well below what gRPC carries
 
 
 async def fetch(
     platform: Platform, scope: Scope, request: pb.FetchMessagesRequest
-) -> AsyncIterator[pb.FetchMessagesResponse]:
+) -> AsyncGenerator[pb.FetchMessagesResponse, None]:
     """The answer to FetchMessages."""
+    if len(request.headers) > MAX_SELECTIONS:
+        raise Refused("INVALID_ARGUMENT", "at most 16 selections of header fields")
+    if any(len(selection.fields) > MAX_FIELDS for selection in request.headers):
+        raise Refused("INVALID_ARGUMENT", "too many header fields")
     view = await platform.views.get(scope, request.mailbox)
     rows = view.select(read_uids(request.uids))
     if not (request.envelopes or request.body_structures or request.previews or request.headers):
@@ -37,9 +44,23 @@ async def fetch(
         ahead = rows[at : at + READ_AHEAD]
         records = await platform.index.summaries(scope.account, request.mailbox, ahead["uid"])
         for start in range(0, len(ahead), BATCH):
-            yield await _batch(
-                platform, request, ahead[start : start + BATCH], records[start : start + BATCH]
-            )
+            end = start + BATCH
+            for response in await _fitting(platform, request, ahead[start:end], records[start:end]):
+                yield response
+
+
+async def _fitting(
+    platform: Platform, request: pb.FetchMessagesRequest, rows: Rows, records: Sequence[bytes | None]
+) -> list[pb.FetchMessagesResponse]:
+    """One response; several where headers are so large that one would be too large."""
+    response = await _batch(platform, request, rows, records)
+    if response.ByteSize() <= MAX_RESPONSE or len(rows) == 1:
+        return [response]
+    half = len(rows) // 2
+    return [
+        *await _fitting(platform, request, rows[:half], records[:half]),
+        *await _fitting(platform, request, rows[half:], records[half:]),
+    ]
 
 
 async def _batch(
@@ -65,11 +86,15 @@ async def _batch(
     if request.previews:
         response.previews.extend([summary.preview for summary in summaries])
     for selection in request.headers:
-        values = response.headers.add().values
-        for row, summary in zip(rows, summaries, strict=True):
-            values.append(
-                await header_fields(platform, row, summary, selection.fields, getattr(selection, "except"))
+        except_ = getattr(selection, "except")
+        response.headers.add().values.extend(
+            await asyncio.gather(
+                *(
+                    header_fields(platform, row, summary, selection.fields, except_)
+                    for row, summary in zip(rows, summaries, strict=True)
+                )
             )
+        )
     return response
 
 
@@ -81,8 +106,18 @@ async def header_fields(
     known = summary.header_fields(wanted, except_)
     if known is not None:
         return known
-    header = await platform.bodies.get(row["body"].tobytes(), 0, min(summary.header_size, MAX_HEADER))
+    try:
+        header = await platform.bodies.get(row["body"].tobytes(), 0, min(summary.header_size, MAX_HEADER))
+    except BodyMissing:
+        raise missing(row) from None
     return select_fields(header, wanted, except_)
+
+
+def missing(row: np.void) -> Exception:
+    """An expunged message may be collected; of any other the body must be there, and may be again."""
+    if int(row["flags"]) & TOMBSTONE:
+        return Refused("MESSAGE_GONE", "The message was expunged")
+    return Unavailable("The body of a message cannot be read")
 
 
 class RowColumns:
@@ -112,12 +147,15 @@ class MailboxSource:
         try:
             return await self._platform.bodies.get(row["body"].tobytes(), start, end - start)
         except BodyMissing:
+            now = await self._platform.views.get(self._scope, self._mailbox)
+            if len(now.select(row["uid"].reshape(1))):
+                raise missing(row) from None
             return b""  # expunged and collected meanwhile
 
 
 async def search_mailbox(
     platform: Platform, scope: Scope, request: pb.SearchMessagesRequest
-) -> AsyncIterator[pb.SearchMessagesResponse]:
+) -> AsyncGenerator[pb.SearchMessagesResponse, None]:
     """The answer to SearchMessages."""
     view = await platform.views.get(scope, request.mailbox)
     rows = view.select(read_uids(request.within_uids))
@@ -134,10 +172,21 @@ async def search_mailbox(
         )
 
 
-async def summary_of(platform: Platform, scope: Scope, mailbox: int, row: np.void) -> Summary:
-    """The summary of one message; of an expunged one it is made anew from the header and body."""
-    [record] = await platform.index.summaries(scope.account, mailbox, np.array([row["uid"]], "<u4"))
-    if record is not None:
-        return decode_summary(record)
-    data = await platform.bodies.get(row["body"].tobytes(), 0, int(row["size"]))
-    return decode_summary(encode_summary(scan(data)))
+async def summaries_of(platform: Platform, scope: Scope, mailbox: int, rows: Rows) -> list[Summary]:
+    """The summary of each message; of an expunged one it is made anew from its body."""
+    records = await platform.index.summaries(scope.account, mailbox, rows["uid"])
+    return [
+        decode_summary(record) if record is not None else await _scanned(platform, row)
+        for row, record in zip(rows, records, strict=True)
+    ]
+
+
+async def _scanned(platform: Platform, row: np.void) -> Summary:
+    scanner = Scanner()
+    async with aclosing(platform.bodies.read(row["body"].tobytes(), 0, int(row["size"]))) as chunks:
+        try:
+            async for chunk in chunks:
+                scanner.feed(chunk)
+        except BodyMissing:
+            raise missing(row) from None
+    return decode_summary(encode_summary(scanner.finish()))

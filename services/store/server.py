@@ -6,7 +6,7 @@ answered UNAVAILABLE and health says NOT_SERVING; then it goes on by itself.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +72,11 @@ class Store:
     health: Any  # grpc_health's servicer
     ready: asyncio.Event
     server: grpc.aio.Server
+    draining: bool = False
 
     async def drain(self, seconds: float) -> None:
         """Not serving from now on; calls at work may finish."""
+        self.draining = True
         await self.health.enter_graceful_shutdown()
         self.ready.clear()
         await self.server.stop(seconds)
@@ -89,42 +91,67 @@ def make_bodies(settings: StoreSettings) -> BodyStore:
 @contextlib.asynccontextmanager
 async def running(settings: StoreSettings) -> AsyncIterator[Store]:
     """A store from its settings; it serves until the block is left."""
-    connection = Connection(settings.redis_url, settings.redis_timeout, settings.redis_wait_replicas)
+    async with contextlib.AsyncExitStack() as stack:
+        connection = Connection(settings.redis_url, settings.redis_timeout, settings.redis_wait_replicas)
+        stack.push_async_callback(connection.close)
+        bodies = make_bodies(settings)
+        stack.push_async_callback(bodies.close)
+        platform = make_platform(settings, connection, bodies)
+        store = await _served(settings, platform)
+        stack.push_async_callback(store.server.stop, 0.2)
+        work = [_keep_ready(store, connection), platform.hints.run()]
+        if "collect" in settings.roles:
+            collector = Collector(
+                platform.index, bodies, settings.garbage_grace, settings.tombstone_retention
+            )
+            work.append(_collect(store, collector))
+        async with _at_work(work):
+            yield store
+            await store.server.stop(0.2)
+
+
+def make_platform(settings: StoreSettings, connection: Connection, bodies: BodyStore) -> Platform:
+    """The parts of one store process, wired together."""
     index = Index(connection, settings.log_retention)
-    bodies, tokens = make_bodies(settings), Tokens(settings.cluster_key)
-    platform = Platform(
+    return Platform(
         index=index,
         directory=Directory(connection, index),
         bodies=bodies,
         views=Views(index, settings.view_cache_bytes),
         hints=Hints(settings.redis_url),
-        tokens=tokens,
+        tokens=Tokens(settings.cluster_key),
         passwords=Passwords(settings.cluster_key),
         throttle=Throttle(connection),
         default_domain=settings.default_domain,
     )
+
+
+async def _served(settings: StoreSettings, platform: Platform) -> Store:
     server = grpc.aio.server(options=SERVER_OPTIONS)
     checks: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it has no types
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if "api" in settings.roles:
-        add_services(server, platform, Intake(bodies, tokens, settings.max_message_size))
+        intake = Intake(platform.bodies, platform.index, platform.tokens, settings.max_message_size)
+        add_services(server, platform, intake)
     port = server.add_insecure_port(str(settings.listen))
-    store = Store(port, platform, checks, asyncio.Event(), server)
     await server.start()
-    async with asyncio.TaskGroup() as tasks:
-        work = [tasks.create_task(_keep_ready(store, connection)), tasks.create_task(platform.hints.run())]
-        if "collect" in settings.roles:
-            collector = Collector(index, bodies, settings.garbage_grace, settings.tombstone_retention)
-            work.append(tasks.create_task(_collect(store, collector)))
-        try:
-            yield store
-        finally:
-            await server.stop(0.2)
-            for task in work:
+    return Store(port, platform, checks, asyncio.Event(), server)
+
+
+@contextlib.asynccontextmanager
+async def _at_work(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """These run beside the block; what ends one of them, or the block, ends all and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in work]
+            yield
+            for task in tasks:
                 task.cancel()
-    await bodies.close()
-    await connection.close()
+    except BaseExceptionGroup as failures:
+        if len(failures.exceptions) > 1:
+            raise
+        raise failures.exceptions[0] from None
 
 
 def add_services(server: Any, platform: Platform, intake: Intake) -> None:
@@ -147,9 +174,9 @@ async def _keep_ready(store: Store, connection: Connection) -> None:
     while True:
         try:
             await _find_platform(store, connection)
-            if not store.ready.is_set():
+            if not store.ready.is_set() and not store.draining:
                 log.info("store ready")
-            store.ready.set()
+                store.ready.set()
             await store.health.set("", health_pb2.HealthCheckResponse.SERVING)
             await asyncio.sleep(CHECK_SECONDS)
         except Fault as fault:

@@ -8,6 +8,7 @@ UNAVAILABLE: the caller repeats with the same request id.
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -98,8 +99,9 @@ def rpc(method: Method) -> Method:
         @functools.wraps(method)
         async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                async for response in method(self, request, context):
-                    yield response
+                async with aclosing(method(self, request, context)) as responses:
+                    async for response in responses:
+                        yield response
             except Exception as failure:
                 await abort(context, failure)
 

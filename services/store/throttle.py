@@ -34,6 +34,8 @@ def _network(client_address: str) -> str:
         address = ipaddress.ip_address(client_address)
     except ValueError:
         return ""
-    if address.version == 4:
-        return f"login:{address}"
-    return f"login:{ipaddress.ip_network((address, 64), strict=False).network_address}"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return f"login:{ipaddress.IPv6Address(int(address) >> 64 << 64)}"
+        address = address.ipv4_mapped  # of a listener for both families
+    return f"login:{address}"

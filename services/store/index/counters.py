@@ -14,9 +14,12 @@ class Counters:
         return int(await self._connection.command("GET", _key(name)) or 0)
 
     async def add(self, name: str, seconds: int) -> None:
-        """One more; the count ends `seconds` after its first."""
+        """One more; the count ends `seconds` after its first, even when the caller crashes in between."""
         key = _key(name)
-        if await self._connection.change("INCR", key) == 1:
+        if await self._connection.change("SET", key, 1, "NX", "EX", seconds):
+            return
+        await self._connection.change("INCR", key)
+        if await self._connection.command("TTL", key) < 0:  # it ended between the two
             await self._connection.change("EXPIRE", key, seconds)
 
 

@@ -4,15 +4,15 @@ from services.store.index.accounts import AccountOperations
 from services.store.index.collect import CollectorOperations
 from services.store.index.log import LogOperations
 from services.store.index.mailboxes import MailboxOperations
-from services.store.index.messages import MessageOperations
 from services.store.index.summaries import SummaryOperations
+from services.store.index.uploads import UploadOperations
 
 
 class Index(
     AccountOperations,
     MailboxOperations,
-    MessageOperations,
     SummaryOperations,
+    UploadOperations,
     LogOperations,
     CollectorOperations,
 ):

@@ -49,8 +49,8 @@ class ShardChannels:
         while True:
             try:
                 await self._listen()
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("hints interrupted", cause=repr(error)[:200])
+            except* (RedisError, OSError, TimeoutError) as group:
+                log.warning("hints interrupted", cause=repr(group.exceptions)[:200])
             # Nobody waits for a subscription that cannot be made: readers read, and poll.
             for event in self._subscribed.values():
                 event.set()
@@ -66,8 +66,12 @@ class ShardChannels:
             self._on_gap()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._subscribe(pubsub, known))
+                asked = False
                 while True:
                     message = await pubsub.get_message(timeout=PING_SECONDS)
+                    if message is None and asked:
+                        raise TimeoutError("no answer to a ping")
+                    asked = message is None
                     if message is None:
                         await pubsub.ping()
                     elif message["type"] == "message":
