@@ -53,6 +53,8 @@ class Collector:
                     if left != 0:  # others have it, or nothing is known: then it stays
                         continue
                 await self._bodies.delete([item.body])
+                if item.shared:
+                    await self._index.forget_references(item.body)
             for item in garbage:
                 await self._index.take_garbage(shard, item.member)
             log.info("bodies collected", shard=shard, count=len(garbage))

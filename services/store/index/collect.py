@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 
 from services.store.index import keys
-from services.store.index.core import Core, Request, Scope
+from services.store.index.core import Request, Scope
+from services.store.index.messages import MessageOperations
 from services.store.index.record import column
 
 BATCH = 200
@@ -24,7 +25,7 @@ class Garbage:
     body: bytes
 
 
-class CollectorOperations(Core):
+class CollectorOperations(MessageOperations):
     """Mixed into Index."""
 
     async def garbage(self, shard: int, before_ms: int) -> list[Garbage]:
@@ -45,41 +46,42 @@ class CollectorOperations(Core):
         await self.write("references", Scope(""), Request(), body, "write", *accounts, key=_owner(body))
 
     async def drop_reference(self, body: bytes, account: str) -> int | None:
-        """One account less; how many are left, None when nothing is known of this body."""
+        """One account less; how many are left, None when nothing is known of this body.
+
+        At 0 the body is to be deleted, and then `forget_references`; until that the answer stays 0.
+        """
         left = await self.write("references", Scope(""), Request(), body, "drop", account, key=_owner(body))
         return None if left == b"-" else int(left)
 
+    async def forget_references(self, body: bytes) -> None:
+        """The body is deleted."""
+        await self.write("references", Scope(""), Request(), body, "forget", key=_owner(body))
+
     async def purge(self, shard: int) -> None:
-        """Remove what is left of deleted mailboxes and accounts."""
+        """Remove what is left of deleted mailboxes and accounts; an account comes behind its mailboxes."""
         for member in await self._due(shard, b":dead", _now()):
             account, _, mailbox = member.decode().partition("|")
-            if mailbox == "0" and await self._others_dead(shard, account):
-                continue  # its mailboxes first
             while await self.write("purge", Scope(account), Request(), mailbox) == b"0":
                 pass
-
-    async def _others_dead(self, shard: int, account: str) -> bool:
-        members = await self._due(shard, b":dead", _now())
-        return any(m.startswith(account.encode()) and not m.endswith(b"|0") for m in members)
 
     async def prune(self, shard: int, before_ms: int) -> None:
         """Drop tombstones that have been there since before the last look at their mailbox."""
         for member in await self._due(shard, b":tombs", before_ms):
             account, _, mailbox = member.decode().partition("|")
-            await self.write("prune", Scope(account), Request(), mailbox)
+            while await self.write("prune", Scope(account), Request(), mailbox) == b"2":
+                pass
 
     async def undo_operations(self, shard: int) -> None:
         """Undo copies whose caller is gone; forget the other larger commands."""
-        from services.store.index.messages import MessageOperations
-
-        assert isinstance(self, MessageOperations)
         for key in await self._due(shard, b":ops", _now()):
             record = await self.connection.command("HGETALL", key)
-            account = record[b"account"].decode() if record else ""
-            if record and record[b"kind"] == b"copy":
-                uids = column(record[b"uids"])
-                await self.expunge(Scope(account), Request(), int(record[b"mailbox"]), uids, force=True)
-            await self.write("operation_end", Scope(account), Request(), key, key=keys.tag(shard) + b":a:-")
+            if not record:  # another worker's work
+                continue
+            account = record[b"account"].decode()
+            if record[b"kind"] == b"copy":
+                made = column(b"".join(uids for name, uids in record.items() if name.startswith(b"uids:")))
+                await self.undo_copy(account, int(record[b"mailbox"]), made)
+            await self.end_operation(account, key)
 
     async def lease(self, shard: int, worker: bytes, milliseconds: int) -> bool:
         """Whether this worker may work on the shard for a while."""

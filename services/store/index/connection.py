@@ -18,32 +18,11 @@ from redis.crc import key_slot
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.common.errors import Unavailable
-from services.store.index.errors import ScriptError
+from services.store.index.errors import WORDS, ScriptError
 from services.store.index.scripts import READERS, load
 
 Command = Sequence[bytes | str | int]
 
-# Words of Redis that say "not now" or "not here"; every other error word of a script is ours.
-REDIS_WORDS = frozenset(
-    word
-    for words in (
-        (
-            "ERR",
-            "LOADING",
-            "MASTERDOWN",
-            "READONLY",
-            "CLUSTERDOWN",
-            "TRYAGAIN",
-            "ASK",
-            "MOVED",
-            "OOM",
-            "BUSY",
-        ),
-        ("NOREPLICAS", "MISCONF", "WRONGTYPE", "EXECABORT", "NOAUTH", "WRONGPASS", "NOPERM", "NOSCRIPT"),
-        ("UNKILLABLE", "CROSSSLOT"),
-    )
-    for word in words
-)
 # Pipelines in flight to one server; callers beyond them wait and share the next one.
 PIPELINES = 8
 MAX_BATCH = 256
@@ -188,7 +167,7 @@ class Connection:
     async def _checked(self, reply: Any) -> Any:
         if isinstance(reply, ResponseError):
             word, _, text = str(reply).partition(" ")
-            if word.isupper() and word not in REDIS_WORDS and not isinstance(reply, NoScriptError):
+            if word in WORDS:
                 raise ScriptError(word, text)
         if isinstance(reply, Unavailable):
             raise reply
@@ -214,9 +193,8 @@ class Connection:
             table: list[Node] = [self._home] * 16384
             parts = urlsplit(self._url)
             user = parts.netloc.rpartition("@")[0]
-            for (first, last), places in slots.items():
-                host, port = places["primary"][:2]
-                host = host or (parts.hostname or "")
+            for first, last, (host, port, *_), *_ in slots:  # behind the primary come its replicas
+                host = host.decode() if host else parts.hostname or ""
                 url = urlunsplit(parts._replace(netloc=f"{user}@{host}:{port}" if user else f"{host}:{port}"))
                 if url not in self._nodes:
                     self._nodes[url] = Node(url, self._timeout, self._wait)

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.common.errors import Unavailable
 from services.store.index import keys
 from services.store.index.connection import Connection
 from services.store.index.errors import ScriptError, fault
@@ -108,6 +109,11 @@ class Core:
             )
         except ScriptError as error:
             raise fault(error) from error
+
+    async def check_shard(self, shard: int) -> None:
+        """Unavailable unless the shard is what this platform left there."""
+        if await self.connection.command("GET", keys.tag(shard) + b":gen") != self.generation:
+            raise Unavailable("The index is not complete")
 
 
 def pairs(flat: Any) -> dict[bytes, bytes]:

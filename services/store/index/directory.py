@@ -72,14 +72,19 @@ class Directory:
         if not claim:
             return None, bool(known)
         account = claim[b"account"].decode()
-        if claim[b"state"] != b"settled" and not await self._reconcile(address, account, int(claim[b"time"])):
+        found = Resolved(account, claim[b"primary"].decode())
+        if claim[b"state"] != b"settled" and not await self._reconcile(address, found, int(claim[b"time"])):
             return None, bool(known)
-        return Resolved(account, claim[b"primary"].decode()), bool(known)
+        return found, bool(known)
 
-    async def _reconcile(self, address: str, account: str, made: int) -> bool:
+    async def _reconcile(self, address: str, found: Resolved, made: int) -> bool:
         """Settle a claim that its account lists; drop an old one that it does not."""
+        account = found.account
         if await self._lists(account, address):
-            await self._settle(address, account)
+            try:
+                await self._write("directory_settle", address, account, found.address)
+            except Refused as refused:  # taken by another one since it was read
+                raise Unavailable("The address is not settled yet") from refused
             return True
         if time.time() * 1000 - made < STALE_MS:
             raise Unavailable("The address is not settled yet")
@@ -107,18 +112,18 @@ class Directory:
             taken_from = holder
         raise Unavailable("The address is not settled yet")
 
-    async def settle(self, address: str, account: str) -> None:
-        """The account lists the address now."""
-        await asyncio.gather(self._settle(address, account), self._member(address, account, True))
+    async def settle(self, address: str, account: str, primary: str) -> None:
+        """The account lists the address now. Refused(ADDRESS_EXISTS) when another took it meanwhile."""
+        await asyncio.gather(
+            self._write("directory_settle", address, account, primary),
+            self._member(address, account, True),
+        )
 
     async def drop(self, address: str, account: str) -> None:
         """The account no longer lists the address, or never did."""
         await asyncio.gather(
             self._write("directory_drop", address, account), self._member(address, account, False)
         )
-
-    async def _settle(self, address: str, account: str) -> None:
-        await self._write("directory_settle", address, account)
 
     async def _write(self, script: str, address: str, *args: str) -> bytes:
         tag = keys.tag(keys.shard_of_text(address.encode()))
@@ -136,9 +141,11 @@ class Directory:
 
     async def addresses(self, domain: str, after: str, count: int) -> list[tuple[str, str]]:
         """Addresses of a domain behind `after`, with their accounts, in order."""
-        key = keys.tag(keys.shard_of_text(domain.encode())) + b":dom:" + domain.encode()
+        shard = keys.shard_of_text(domain.encode())
+        key = keys.tag(shard) + b":dom:" + domain.encode()
         start = b"(" + after.encode() + b"\xff" if after else b"-"
         members = await self._connection.command("ZRANGEBYLEX", key, start, "+", "LIMIT", 0, count)
+        await self._index.check_shard(shard)
         pairs = (member.decode().partition("\0") for member in members)
         return [(address, account) for address, _, account in pairs]
 

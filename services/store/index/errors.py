@@ -7,6 +7,30 @@ unknown, and the caller repeats with the same request id.
 
 from services.common.errors import Fault, Refused, Unavailable
 
+# The words of our scripts. Every other error of a server, whatever it says, is no refusal.
+WORDS = frozenset(
+    (
+        "GENERATION",
+        "REQUEST_ID",
+        "ACCOUNT_NOT_FOUND",
+        "ACCOUNT_EXISTS",
+        "SESSION_ENDED",
+        "ADDRESS_EXISTS",
+        "DOMAIN_EXISTS",
+        "DOMAIN_NOT_FOUND",
+        "MAILBOX_NOT_FOUND",
+        "MAILBOX_EXISTS",
+        "MAILBOX_NAME",
+        "MAILBOX_HAS_CHILDREN",
+        "INBOX_REQUIRED",
+        "DESTINATION_NOT_FOUND",
+        "MAILDROP_LOCKED",
+        "MAILDROP_LOCK_LOST",
+        "OPERATION_ENDED",
+        "LIMIT",
+    )
+)
+
 
 class ScriptError(Exception):
     """A script refused before it wrote anything."""
@@ -20,4 +44,6 @@ def fault(error: ScriptError) -> Fault:
     """What the caller of the API is told of a refusal."""
     if error.word == "GENERATION":
         return Unavailable("The index is not complete")
+    if error.word == "OPERATION_ENDED":
+        return Unavailable("The command was undone")
     return Refused(error.word, error.text[:1].upper() + error.text[1:])

@@ -57,8 +57,9 @@ class LogOperations(Core):
             [("XLEN", key), ("XRANGE", key, position, position), ("XREVRANGE", key, "+", "-", "COUNT", 1)]
         )
         behind = bool(last) and _numbers(position) > _numbers(last[0][0])
-        trimmed = not same and length >= self.log_retention
-        if behind or trimmed or (position != START and not last):
+        # Entries go by trimming only; a position before the first one was never an entry.
+        trimmed = not same and (position != START or length >= self.log_retention)
+        if behind or trimmed:
             raise Refused("RESYNC_REQUIRED", "The token is too old: read the state anew")
 
 

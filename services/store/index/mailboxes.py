@@ -9,6 +9,9 @@ from services.store.index import keys
 from services.store.index.core import Core, MailboxHeader, Request, Scope, pairs
 from services.store.index.record import DIRECTORY, PAGE, Rows, live, page_rows
 
+# Pages of one command: 2.6 MB of full ones.
+PAGES_A_READ = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -77,10 +80,12 @@ class MailboxOperations(Core):
 
     async def pages(self, account: str, mailbox: int, numbers: Sequence[int]) -> list[Rows]:
         """The records of pages, tombstones included."""
-        if not numbers:
-            return []
         wanted = [keys.page_key(account, mailbox, number) for number in numbers]
-        found = await self.connection.command("MGET", *wanted)
+        found: list[bytes | None] = []
+        for at in range(0, len(wanted), PAGES_A_READ):
+            found += await self.connection.command("MGET", *wanted[at : at + PAGES_A_READ])
+        if None in found:  # pruned meanwhile, or is this no longer our Redis?
+            await self.check_shard(keys.shard_of(account))
         return [page_rows(number, page) for number, page in zip(numbers, found, strict=True)]
 
     async def recent_count(self, account: str, head: Head) -> int:

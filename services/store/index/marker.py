@@ -5,9 +5,11 @@ index is complete. A platform is initialised only where neither side has an id;
 from then on a missing or different one means UNAVAILABLE to everything.
 """
 
+import asyncio
 import secrets
 from typing import Protocol
 
+from services.common.config import SettingError
 from services.common.errors import Unavailable
 from services.store.index import keys
 from services.store.index.connection import Connection
@@ -23,7 +25,7 @@ class MarkedBodies(Protocol):
     async def write_marker(self, generation: bytes) -> None: ...
 
 
-class Misconfigured(Exception):
+class Misconfigured(SettingError):
     """Redis is set up so that mail could be lost: nothing that waiting repairs."""
 
 
@@ -60,8 +62,8 @@ async def _initialise(connection: Connection, bodies: MarkedBodies) -> bytes:
     chosen: bytes = await connection.command("HGET", keys.PLATFORM, "generation")
     await call("HSETNX", keys.PLATFORM, "format.write", FORMAT)
     await call("HSETNX", keys.PLATFORM, "shards", keys.SHARDS)
-    for shard in range(keys.SHARDS):
-        await call("SET", keys.tag(shard) + b":gen", chosen)
+    shards = (keys.tag(shard) for shard in range(keys.SHARDS))
+    await asyncio.gather(*(call("SET", shard + b":gen", chosen) for shard in shards))
     await bodies.write_marker(chosen)
     if await bodies.read_marker() != chosen:
         raise Unavailable("Another store initialises the bodies")

@@ -16,13 +16,15 @@ import numpy as np
 
 from services.common.errors import Refused
 from services.store.index import keys
-from services.store.index.core import Core, Request, Scope
+from services.store.index.core import REQUEST_ID_SKEW_MS, Core, Request, Scope
 from services.store.index.record import U32, U64, column
 
 MAX_FLAGS_STEP = 4096
 MAX_COPY_STEP = 1024
-# A larger command whose caller is silent for this long is undone or forgotten.
-OPERATION_LEASE_MS = 5 * 60 * 1000
+LOCK_MS = 60_000  # a maildrop's lock lives this long without a sign of its session
+# A larger command whose caller is silent for this long is undone or forgotten: not before the
+# last retry, which would be answered with what the steps made before they were undone.
+OPERATION_LEASE_MS = REQUEST_ID_SKEW_MS + 15 * 60 * 1000
 ROW = np.dtype([("uid", "<u4"), ("flags", "<u8"), ("modseq", "<u8")])
 
 
@@ -140,7 +142,7 @@ class MessageOperations(Core):
             if len(todo) > 1:
                 lease = int(time.time() * 1000) + OPERATION_LEASE_MS
                 last = "last" if place == len(todo) - 1 else ""
-                operation = [scope.account + request.id.hex(), lease, last]
+                operation = [scope.account + request.id.hex(), lease, place, last]
             try:
                 reply = await self.write(
                     "message_copy", scope, step, mailbox, destination, kind, part.tobytes(), *operation
@@ -161,12 +163,21 @@ class MessageOperations(Core):
     async def _give_up(self, scope: Scope, parts: list[Copied], request: Request, move: bool) -> None:
         if not move:
             for part in parts:
-                await self.expunge(scope, Request(), part.destination, part.destination_uids, force=True)
-        await self.end_operation(scope.account, scope.account + request.id.hex())
+                await self.undo_copy(scope.account, part.destination, part.destination_uids)
+        operation = scope.account + request.id.hex()
+        key = keys.tag(keys.shard_of(scope.account)) + b":op:" + operation.encode()
+        await self.end_operation(scope.account, key)
 
-    async def end_operation(self, account: str, operation: str) -> None:
+    async def undo_copy(self, account: str, mailbox: int, uids: U32) -> None:
+        """Remove what a copy made; where the mailbox or its account is gone, that is done already."""
+        try:
+            await self.expunge(Scope(account), Request(), mailbox, uids, force=True)
+        except Refused as refused:
+            if refused.reason not in ("MAILBOX_NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+                raise
+
+    async def end_operation(self, account: str, key: bytes) -> None:
         """Forget the record of a larger command."""
-        key = keys.tag(keys.shard_of(account)) + b":op:" + operation.encode()
         await self.write("operation_end", Scope(account), Request(), key)
 
     async def expunge(
@@ -174,24 +185,18 @@ class MessageOperations(Core):
     ) -> tuple[int, U32]:
         """Remove messages with \\Deleted (with `force` all of these): the seq and the UIDs that went.
 
-        With `lock` (a maildrop's) it is checked by the first step and given back by the last one.
+        With `lock` (a maildrop's) every step checks it, and the last one gives it back.
         """
         gone: list[U32] = []
         seq = 0
         todo = steps(request, uids, MAX_FLAGS_STEP)
+        how = "force" if force else ""
         for place, (step, part) in enumerate(todo):
-            held = lock if place == len(todo) - 1 else b""
-            if lock and not held:
-                await self.lock_alive(scope, lock)
-            how = "force" if force else ""
-            reply = await self.write("message_expunge", scope, step, mailbox, part.tobytes(), how, held)
+            hold = "" if place == len(todo) - 1 else LOCK_MS
+            reply = await self.write("message_expunge", scope, step, mailbox, part.tobytes(), how, lock, hold)
             seq = int.from_bytes(reply[:8], "little")
             gone.append(column(reply[8:]))
         return seq, np.concatenate(gone)
-
-    async def lock_alive(self, scope: Scope, lock: bytes) -> None:
-        """Refused(MAILDROP_LOCK_LOST) unless the lock is still held; extends it."""
-        await self.write("maildrop_lock", scope, Request(), lock, 60_000, "renew")
 
 
 def steps(request: Request, uids: U32, most: int) -> list[tuple[Request, U32]]:

@@ -27,8 +27,8 @@ def commands(tag: bytes, effects: bytes) -> Iterator[list[Any]]:
     at = 0
     while at < len(effects):
         code = effects[at : at + 1]
-        count, length = struct.unpack_from("<BH", effects, at + 1)
-        at += 4
+        count, length = struct.unpack_from("<HH", effects, at + 1)
+        at += 5
         command: list[Any] = [COMMANDS[code], tag + b":" + effects[at : at + length]]
         at += length
         for _ in range(count):

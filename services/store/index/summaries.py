@@ -24,6 +24,8 @@ class SummaryOperations(Core):
         found: list[bytes | None] = []
         for batch in await self.connection.read(_reads(account, mailbox, uids)):
             found += batch
+        if None in found:  # expunged meanwhile, or is this no longer our Redis?
+            await self.check_shard(keys.shard_of(account))
         return found
 
     async def check_room(self) -> None:
@@ -31,11 +33,12 @@ class SummaryOperations(Core):
         now = time.monotonic()
         if now - self._memory_checked > MEMORY_CHECK_SECONDS:
             self._memory_checked = now
-            self._memory_full = False
+            full = False
             for node in self.connection.servers:
                 info = await node.call(("INFO", "memory"), False)
                 if not isinstance(info, Exception) and int(info.get("maxmemory", 0)):
-                    self._memory_full |= info["used_memory"] > FULL * info["maxmemory"]
+                    full |= info["used_memory"] > FULL * info["maxmemory"]
+            self._memory_full = full
         if self._memory_full:
             raise Refused("STORAGE_FULL", "The store is full")
 

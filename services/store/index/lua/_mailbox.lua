@@ -57,6 +57,7 @@ local function open_mailbox(id)
       box.bits[string.lower(word)] = #box.keywords - 1
     end
   end
+  box.known_keywords = #box.keywords
   box.directory = redis.call('GET', P .. ':d:' .. id) or ''
   box.entries = #box.directory / 16
   mailboxes[id] = box
@@ -71,19 +72,20 @@ local function find_mailbox(name, word)
   return open_mailbox(id)
 end
 
--- Bits 16 to 63 for keyword names, as (low word, high word); new names take new bits.
-local function keyword_bits(box, names)
+-- Bits 16 to 63 for keyword names, as (low word, high word); new names take new bits unless `known_only`.
+local function keyword_bits(box, names, known_only)
   local low, high = 0, 0
   for word in string.gmatch(names, '[^\n]+') do
     local n = box.bits[string.lower(word)]
-    if not n then
+    if not n and not known_only then
       n = #box.keywords
       if n >= 48 then refuse('LIMIT', 'too many keywords in this mailbox') end
       box.keywords[n + 1] = word
       box.bits[string.lower(word)] = n
       box.keywords_changed = true
     end
-    if n < 16 then low = bit.bor(low, bit.lshift(1, 16 + n)) else high = bit.bor(high, bit.lshift(1, n - 16)) end
+    if n and n < 16 then low = bit.bor(low, bit.lshift(1, 16 + n)) end
+    if n and n >= 16 then high = bit.bor(high, bit.lshift(1, n - 16)) end
   end
   return low % TWO32, high % TWO32
 end
@@ -231,7 +233,8 @@ local function drop_reference(body, flags)
     effect('Z', SHARD .. ':garbage', int(NOW), ACCOUNT .. kind .. body)
   end
 end
--- Mailboxes with tombstones are looked through by the collector.
+-- Mailboxes with tombstones are looked through by the collector; one that waits keeps its place.
 local function note_tombstones(box)
-  effect('Z', SHARD .. ':tombs', int(NOW), ACCOUNT .. '|' .. box.id)
+  local entry = ACCOUNT .. '|' .. box.id
+  if not redis.call('ZSCORE', SHARD .. ':tombs', entry) then effect('Z', SHARD .. ':tombs', int(NOW), entry) end
 end

@@ -15,7 +15,8 @@ local REQUEST, DIGEST, GENERATION = ARGV[1], ARGV[2], ARGV[3]
 local NOW, EPOCH, RETENTION = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local OWN = 6
 local SEQ_JUMP, UID_JUMP, TWO32 = 1048576, 10000, 4294967296
-local REQUEST_TTL, DEDUPE_TTL, DAY = 1500000, 172800000, 86400000
+local REQUEST_TTL, DEDUPE_TTL, HOUR, DAY = 1500000, 172800000, 3600000, 86400000
+local MOST_GAPS = 64
 
 local COMMANDS = { S = 'SETRANGE', W = 'SET', H = 'HSET', R = 'HDEL', D = 'DEL', Z = 'ZADD', Y = 'ZREM',
                    A = 'SADD', M = 'SREM' }
@@ -66,11 +67,17 @@ local function begin()
   account.seq, account.uidv, account.epoch = tonumber(seq), tonumber(uidv), tonumber(epoch)
   account.was = account.seq
   if inc ~= account.replid then
-    local jumped = account.seq + SEQ_JUMP
-    account.gaps = (redis.call('HGET', P, 'gaps') or '') .. u64(account.seq) .. u64(jumped)
+    local jumped, gaps = account.seq + SEQ_JUMP, redis.call('HGET', P, 'gaps') or ''
+    -- the two oldest gaps become one: a client between them compares everything, which is never wrong
+    if #gaps >= 16 * MOST_GAPS then gaps = string.sub(gaps, 1, 8) .. string.sub(gaps, 25) end
+    account.gaps = gaps .. u64(account.seq) .. u64(jumped)
     account.seq = jumped
+    account.uidv = account.uidv + UID_JUMP
   end
 end
+
+-- This script changes nothing that has a number: seq and incarnation stay for the next one.
+local function without_seq() account.seq, account.gaps = account.was, nil end
 
 -- The number of this change: the modseq of what it changes.
 local function next_seq()
@@ -87,7 +94,7 @@ end
 local function pack_effects()
   local out, from = {}, #SHARD + 2
   for i, e in ipairs(effects) do
-    local parts = { e[1], struct.pack('<I1I2', #e - 2, #e[2] - from + 1), string.sub(e[2], from) }
+    local parts = { e[1], struct.pack('<I2I2', #e - 2, #e[2] - from + 1), string.sub(e[2], from) }
     for j = 3, #e do parts[#parts + 1] = struct.pack('<I4', #e[j]) .. e[j] end
     out[i] = table.concat(parts)
   end
@@ -116,7 +123,7 @@ local function commit(reply, what)
     if account.seq ~= account.was then
       changed = { 'seq', int(account.seq) }
       if account.gaps then
-        changed[3], changed[4], changed[5], changed[6] = 'gaps', account.gaps, 'inc', account.replid
+        changed = { 'seq', int(account.seq), 'gaps', account.gaps, 'inc', account.replid, 'uidv', int(account.uidv) }
       end
       effect('H', P, unpack(changed))
     end
@@ -130,8 +137,10 @@ local function commit(reply, what)
   end
   for _, t in ipairs(transients) do redis.call('EXISTS', t[2]) end
   local seq = int(account.seq or 0)
-  redis.call('XADD', SHARD .. ':log', 'MAXLEN', '~', RETENTION, '*', 'a', ACCOUNT, 's', seq, 't', int(NOW),
-    'e', pack_effects(), 'v', what or '')
+  if #effects > 0 or what then
+    redis.call('XADD', SHARD .. ':log', 'MAXLEN', '~', RETENTION, '*', 'a', ACCOUNT, 's', seq, 't', int(NOW),
+      'e', pack_effects(), 'v', what or '')
+  end
   for _, e in ipairs(effects) do redis.call(COMMANDS[e[1]], unpack(e, 2)) end
   for _, t in ipairs(transients) do redis.call(unpack(t)) end
   remember(reply)

@@ -9,7 +9,8 @@ local function run()
     local id = string.match(values[i], '^(%d+)|')
     if id ~= '0' then effect('Z', SHARD .. ':dead', int(NOW), ACCOUNT .. '|' .. id) end
   end
-  effect('Z', SHARD .. ':dead', int(NOW), ACCOUNT .. '|0')
+  -- later than every mailbox of the account, those that other stores' clocks put there included
+  effect('Z', SHARD .. ':dead', int(NOW + HOUR), ACCOUNT .. '|0')
   effect('H', P, 'gone', '1', 'cred', '', 'epoch', int(account.epoch + 1))
   effect('D', P .. ':n')
   return commit('', event(11))

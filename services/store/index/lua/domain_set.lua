@@ -1,4 +1,5 @@
--- Adds or removes a domain (KEYS[1] names the shard that keeps the list).
+-- Adds or removes a domain.
+-- KEYS[1] {s0000}:a:domains
 -- own: name, '1' to add or '0' to remove · reply: creation time, Unix milliseconds
 -- errors: DOMAIN_EXISTS, DOMAIN_NOT_FOUND
 local function run()

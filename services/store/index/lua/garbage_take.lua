@@ -1,5 +1,5 @@
--- Takes a body off the garbage list after its grace; for one shared between accounts
--- (KEYS[1] is then its reference set's owner) see references.lua.
+-- Takes a body off the garbage list when it is deleted, or when others share it (references.lua).
+-- KEYS[1] {s0421}:a:-
 -- own: member of the list · reply: '1' when it was on it
 local function run()
   begin_shard()

@@ -5,7 +5,7 @@ local function run()
   local name, wanted = ARGV[OWN + 1], ARGV[OWN + 2]
   local entry = name_entry(name)
   if (entry and entry.subscribed or '0') == wanted then
-    account.seq, account.gaps = account.was, nil
+    without_seq()
     return commit('')
   end
   next_seq()

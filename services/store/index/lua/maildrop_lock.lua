@@ -3,7 +3,7 @@
 -- reply: '' · errors: MAILDROP_LOCKED, MAILDROP_LOCK_LOST
 local function run()
   begin()
-  account.seq, account.gaps = account.was, nil
+  without_seq()
   local token, ttl = ARGV[OWN + 1], ARGV[OWN + 2]
   local holder = redis.call('GET', P .. ':lock')
   if ARGV[OWN + 3] == 'open' then

@@ -30,7 +30,11 @@ local function run()
   if dedupe ~= '' then
     local known
     known, bucket = known_delivery(dedupe)
-    if known then return struct.pack('<I1', 1) .. known end
+    if known then -- remembered, so that every repeat of this request is told the same
+      without_seq()
+      flushes = {}
+      return commit(struct.pack('<I1', 1) .. known)
+    end
   end
   local seq, uids = account.seq, {}
   for i = OWN + 4, #ARGV, 4 do

@@ -1,8 +1,8 @@
 -- Copies or moves messages to another mailbox of the account.
 -- own: mailbox id; destination name; 'copy' or 'move'; uids; then for a step of a larger command:
---      operation key and its lease (Unix milliseconds), 'last' or ''
+--      operation id, its lease (Unix milliseconds), number of the step from 0, 'last' or ''
 -- reply: destination id u64, its uidvalidity u32, seq u64, number of rows u32; source uids; new uids
--- errors: MAILBOX_NOT_FOUND, DESTINATION_NOT_FOUND, LIMIT
+-- errors: MAILBOX_NOT_FOUND, DESTINATION_NOT_FOUND, LIMIT, OPERATION_ENDED
 local function sources(box, uids)
   local found = {}
   for at = 1, #uids, 4 do
@@ -48,29 +48,39 @@ local function map_keywords(source, target, flags, keywords)
   return bit.bor(bit.band(flags, 65535), low) % TWO32, high
 end
 
+-- The record of a larger command: what its steps made, for whoever must undo them. A step
+-- behind the first one needs it: without it the steps before were undone.
+local function check_operation()
+  local id, step = ARGV[OWN + 5], ARGV[OWN + 7]
+  if id and step ~= '0' and redis.call('EXISTS', SHARD .. ':op:' .. id) == 0 then
+    refuse('OPERATION_ENDED', 'the command was given up')
+  end
+end
+
 local function note_step(target, new)
-  local key, lease, last = ARGV[OWN + 5], ARGV[OWN + 6], ARGV[OWN + 7]
-  if not key then return end
-  key = SHARD .. ':op:' .. key
+  local id, lease, step, last = ARGV[OWN + 5], ARGV[OWN + 6], ARGV[OWN + 7], ARGV[OWN + 8]
+  if not id then return end
+  local key = SHARD .. ':op:' .. id
   if last == 'last' then
     effect('D', key)
     effect('Y', SHARD .. ':ops', key)
     return
   end
-  effect('H', key, 'account', ACCOUNT, 'kind', ARGV[OWN + 3], 'mailbox', target.id)
-  effect('H', key, 'uids', (redis.call('HGET', key, 'uids') or '') .. new)
+  effect('H', key, 'account', ACCOUNT, 'kind', ARGV[OWN + 3], 'mailbox', target.id, 'uids:' .. step, new)
   effect('Z', SHARD .. ':ops', lease, key)
 end
 
 local function run()
   begin()
+  check_operation()
   local box = open_mailbox(ARGV[OWN + 1])
   local target = find_mailbox(ARGV[OWN + 2], 'DESTINATION_NOT_FOUND')
   local moving = ARGV[OWN + 3] == 'move'
   local found = sources(box, ARGV[OWN + 4])
   read_summaries(box, found)
-  local seq, old, new = account.seq, {}, {}
-  if #found > 0 then seq = next_seq() end
+  local old, new = {}, {}
+  if #found > 0 then next_seq() else without_seq() end
+  local seq = account.seq
   for i, m in ipairs(found) do
     local flags, keywords = map_keywords(box, target, m.flags, m.keywords)
     -- save date (octets 28 to 31) is now, created_modseq (72 to 79) is this change

@@ -23,7 +23,7 @@ local function run()
   local box = open_mailbox(ARGV[OWN + 1])
   local operation, system = ARGV[OWN + 2], tonumber(ARGV[OWN + 3])
   local since, uids = tonumber(ARGV[OWN + 5]), ARGV[OWN + 6]
-  local low, high = keyword_bits(box, ARGV[OWN + 4])
+  local low, high = keyword_bits(box, ARGV[OWN + 4], operation == '2')
   local wanted = bit.bor(system, low) % TWO32
   local seq = account.seq + 1
   local rows, modified, missing, changed = {}, {}, {}, {}
@@ -50,14 +50,16 @@ local function run()
       rows[#rows + 1] = struct.pack('<I4I4I4', uid, bit.band(flags, bit.bnot(SHARED)) % TWO32, keywords) .. u64(modseq)
     end
   end
+  local keywords_now = #box.keywords
   if #changed > 0 then
     next_seq()
     box.modseq = seq
-  elseif not box.keywords_changed then
-    account.seq, account.gaps = account.was, nil
+  else -- then no message took a new keyword either
+    without_seq()
+    keywords_now = box.known_keywords
   end
   local reply = u64(account.seq) .. struct.pack('<I4I4I4', #rows, #modified, #missing) .. table.concat(rows)
-    .. table.concat(modified) .. table.concat(missing) .. table.concat(box.keywords, '\n')
-  if #changed == 0 and not box.keywords_changed then return reply end
+    .. table.concat(modified) .. table.concat(missing) .. table.concat(box.keywords, '\n', 1, keywords_now)
+  if #changed == 0 then return reply end
   return commit(reply, event(5, tonumber(box.id), 0, table.concat(changed)))
 end

@@ -1,5 +1,5 @@
 -- Forgets a finished or undone operation.
--- own: operation key · reply: ''
+-- KEYS[1] {s0421}:a:-, or any account of the shard · own: operation key · reply: ''
 local function run()
   begin_shard()
   effect('D', ARGV[OWN + 1])

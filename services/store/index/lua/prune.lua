@@ -1,7 +1,12 @@
 -- Drops old tombstones of a mailbox: those that were there when it was last looked through.
--- own: mailbox id · reply: '1' when no tombstone is left
+-- At most 64 pages a call.
+-- own: mailbox id · reply: '2' when it must be called again at once, '1' when tombstones wait
+-- for the next look, '0' when none is left
+local MOST_PAGES = 64
+
+-- The page without tombstones up to `threshold`: bitmap, records.
 local function kept_records(raw, threshold)
-  local words, records, place, left = { struct.unpack('<I4I4I4I4', raw) }, {}, 0, 0
+  local words, records, place = { struct.unpack('<I4I4I4I4', raw) }, {}, 0
   for slot = 0, 127 do
     local w = math.floor(slot / 32) + 1
     if bit.band(words[w], bit.lshift(1, slot % 32)) ~= 0 then
@@ -12,49 +17,61 @@ local function kept_records(raw, threshold)
         words[w] = bit.band(words[w], bit.bnot(bit.lshift(1, slot % 32))) % TWO32
       else
         records[#records + 1] = string.sub(raw, at, at + 79)
-        if tombstone then left = left + 1 end
       end
     end
   end
-  return struct.pack('<I4I4I4I4', words[1], words[2], words[3], words[4]), records, place, left
+  return struct.pack('<I4I4I4I4', words[1], words[2], words[3], words[4]), records
+end
+
+-- The directory without the pages that became empty, how many tombstones went, and whether pages are left.
+local function drop_tombstones(box, old, threshold)
+  local directory, dropped, changed = {}, 0, 0
+  for place = 0, #old / 16 - 1 do
+    local line = string.sub(old, place * 16 + 1, place * 16 + 16)
+    local number, live = struct.unpack('<I4I4', line)
+    local page = page_key(box, number)
+    local present = (redis.call('STRLEN', page) - 16) / 80
+    if present > live then
+      local bitmap, records = kept_records(redis.call('GET', page), threshold)
+      if #records < present then
+        if changed == MOST_PAGES then
+          directory[#directory + 1] = string.sub(old, place * 16 + 1)
+          return table.concat(directory), dropped, true
+        end
+        changed, dropped = changed + 1, dropped + present - #records
+        if #records == 0 then
+          effect('D', page)
+          line = ''
+        else
+          effect('W', page, bitmap .. table.concat(records))
+        end
+      end
+    end
+    directory[#directory + 1] = line
+  end
+  return table.concat(directory), dropped, false
 end
 
 local function run()
   begin_shard()
   local id, entry = ARGV[OWN + 1], ACCOUNT .. '|' .. ARGV[OWN + 1]
-  local key = header_key(id)
-  local modseq, threshold, gone = unpack(redis.call('HMGET', key, 'modseq', 'prune', 'gone'))
+  local key, list = header_key(id), SHARD .. ':tombs'
+  local modseq, threshold, gone, tombs = unpack(redis.call('HMGET', key, 'modseq', 'prune', 'gone', 'tombs'))
   if not modseq or gone then
-    effect('Y', SHARD .. ':tombs', entry)
-    return commit('1')
+    effect('Y', list, entry)
+    return commit('0')
   end
-  local box, directory, left, dropped = { id = id }, {}, 0, 0
-  local old = redis.call('GET', P .. ':d:' .. id) or ''
-  for place = 0, #old / 16 - 1 do
-    local line = string.sub(old, place * 16 + 1, place * 16 + 16)
-    local number, live = struct.unpack('<I4I4', line)
-    local page = page_key(box, number)
-    local raw = redis.call('GET', page)
-    if raw and threshold and (#raw - 16) / 80 > live then
-      local bitmap, records, before, stay = kept_records(raw, tonumber(threshold))
-      left, dropped = left + stay, dropped + before - #records
-      if #records == 0 then
-        effect('D', page)
-        line = ''
-      elseif #records < before then
-        effect('W', page, bitmap .. table.concat(records))
-      end
-    elseif raw then
-      left = left + (#raw - 16) / 80 - live
-    end
-    directory[#directory + 1] = line
+  local dropped, more = 0, false
+  if threshold then
+    local old, directory = redis.call('GET', P .. ':d:' .. id) or ''
+    directory, dropped, more = drop_tombstones({ id = id }, old, tonumber(threshold))
+    if #directory == 0 then effect('D', P .. ':d:' .. id) end
+    if #directory > 0 and #directory < #old then effect('W', P .. ':d:' .. id, directory) end
   end
+  local left = tonumber(tombs) - dropped
+  if dropped > 0 then effect('H', key, 'oldest', threshold, 'tombs', int(left)) end
+  if more then return commit('2') end
   effect('H', key, 'prune', modseq)
-  if dropped > 0 then
-    directory = table.concat(directory)
-    effect('H', key, 'oldest', threshold, 'tombs', int(left))
-    if directory == '' then effect('D', P .. ':d:' .. id) else effect('W', P .. ':d:' .. id, directory) end
-  end
-  if left > 0 then effect('Z', SHARD .. ':tombs', int(NOW), entry) else effect('Y', SHARD .. ':tombs', entry) end
-  return commit(left > 0 and '0' or '1')
+  if left > 0 then effect('Z', list, int(NOW), entry) else effect('Y', list, entry) end
+  return commit(left > 0 and '1' or '0')
 end

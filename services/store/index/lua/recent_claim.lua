@@ -2,7 +2,7 @@
 -- own: mailbox id · reply: first such UID, u32
 local function run()
   begin()
-  account.seq, account.gaps = account.was, nil
+  without_seq()
   local box = open_mailbox(ARGV[OWN + 1])
   local first = box.recent
   if box.inc ~= account.replid then box.uidnext = box.was.uidnext end
