@@ -1,10 +1,11 @@
-"""Mail traffic against Services, from a pod of its own: the standard library only, for any Python 3.11.
+"""Mail traffic against the services, from a container beside them: the standard library only, for any Python 3.11.
 
 `python traffic.py ADDRESS PASSWORD` sends numbered messages by mx and submission,
 each until it is acknowledged, and meanwhile reads by IMAP and POP3. It prints a line
 per acknowledgement. When its input ends it stops, reads the mailbox by both protocols,
-and prints what it knows as JSON: `acked`, `imap`, `pop3` (lists of subjects), `faults`
-(what no client may ever be told). CA in the environment is the certificate to trust.
+and prints what it knows as JSON: `acked`, `imap`, `pop3` (lists of subjects). What no
+client may ever be told ends it at once, with exit code 1. CA in the environment is the
+certificate to trust.
 """
 
 import imaplib
@@ -39,7 +40,6 @@ class Traffic:
         self.tls = ssl.create_default_context(cadata=os.environ["CA"])
         self.stop = threading.Event()
         self.acked: list[str] = []
-        self.faults: list[str] = []
         self.lock = threading.Lock()
 
     def acknowledge(self, subject: str) -> None:
@@ -152,13 +152,14 @@ class Traffic:
     # -- all of it ----------------------------------------------------------------------
 
     def guard(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
-        """A thread; what ends it other than `stop` is a fault."""
+        """A thread; what ends it other than `stop` is a fault, which ends the program."""
 
         def run() -> None:
             try:
                 work(*arguments)
             except Exception as error:
-                self.faults.append(f"{type(error).__name__}: {error}")
+                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                os._exit(1)  # whoever waits for the next acknowledgement would wait for ever
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -178,7 +179,6 @@ class Traffic:
             thread.join()
         known = {
             "acked": self.acked,
-            "faults": self.faults,
             "imap": surely(lambda: self.imap(self.imap_starttls)),
             "pop3": surely(lambda: self.pop3(self.pop3_stls, subjects)),
         }
