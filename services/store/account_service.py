@@ -16,11 +16,13 @@ from buuta.v1 import account_pb2_grpc
 from services.common.errors import Fault, Refused, SyntaxFault
 from services.common.protocol.address import normalise, parse_domain
 from services.store.context import Platform, caller, request_of
+from services.store.index import keys
 from services.store.index.accounts import AccountHeader
 from services.store.status import rpc, status_of
 
 MAX_BATCH = 256
 DEFAULT_PAGE, MAX_PAGE = 1000, 10_000
+MAX_ALIASES = 1000  # they are read with every login
 AT_ONCE = 32  # accounts of a batch in work together
 
 
@@ -101,9 +103,11 @@ class AccountService(account_pb2_grpc.AccountServiceServicer):
         await self._directory.claim(address, account, address)
         await self._index.create_account(identity, account, address, credential)
         header = await self._index.account(account)
-        if header is None or header.address != address:  # the claim is not settled, and falls by itself
+        if header is None or header.address != address:
+            if header is None or address not in header.aliases:
+                await self._directory.drop(address, account)
             raise Refused("REQUEST_ID", "The request id was used with other arguments")
-        await self._directory.settle(address, account)
+        await self._directory.settle(address, account, address)
         return _account_message(account, header)
 
     async def _credential(self, password: pb.Password) -> str:
@@ -162,12 +166,21 @@ class AccountService(account_pb2_grpc.AccountServiceServicer):
     async def DeleteAccount(self, request: pb.DeleteAccountRequest, context: Any) -> pb.DeleteAccountResponse:
         self._admin(context)
         identity = request_of(request).id
-        header = await self._index.account(request.account)
-        await self._index.delete_account(identity, request.account)
-        if header is not None:
-            for address in (header.address, *header.aliases):
-                await self._directory.drop(address, request.account)
+        if not keys.valid_account(request.account):
+            raise Refused("ACCOUNT_NOT_FOUND", "No such account")
+        # What a deleted account keeps until its mail is gone: a repeat finishes what a crash left.
+        addresses = await self._index.addresses_of(request.account)
+        try:
+            await self._index.delete_account(identity, request.account)
+        except Refused as refused:
+            if refused.reason == "ACCOUNT_NOT_FOUND":
+                await self._drop(addresses, request.account)
+            raise
+        await self._drop(addresses, request.account)
         return pb.DeleteAccountResponse()
+
+    async def _drop(self, addresses: list[str], account: str) -> None:
+        await asyncio.gather(*(self._directory.drop(address, account) for address in addresses))
 
     @rpc
     async def SetPassword(self, request: pb.SetPasswordRequest, context: Any) -> pb.SetPasswordResponse:
@@ -188,10 +201,13 @@ class AccountService(account_pb2_grpc.AccountServiceServicer):
             raise Refused("DOMAIN_NOT_FOUND", "Not a domain of this platform")
         header = await self._header(request.account)
         if address in (header.address, *header.aliases):
+            await self._directory.settle(address, request.account, header.address)
             return pb.CreateAliasResponse()
+        if len(header.aliases) >= MAX_ALIASES:
+            raise Refused("LIMIT", "Too many addresses for one account")
         await self._directory.claim(address, request.account, header.address)
         await self._index.set_addresses(identity, request.account, add=address)
-        await self._directory.settle(address, request.account)
+        await self._directory.settle(address, request.account, header.address)
         return pb.CreateAliasResponse()
 
     @rpc

@@ -93,12 +93,15 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
 
     async def _leave_out(self, body: bytes, without: list[str], of: int) -> None:
         """These accounts, of so many, did not take the message; a body that nobody took goes."""
-        if len(without) == of:
+        left = 0 if len(without) == of else of
+        if left and of > 1:
+            for account in without:
+                if await self._index.drop_reference(body, account) == 0:
+                    left = 0
+        if not left:
             await self._platform.bodies.delete([body])
             if of > 1:
                 await self._index.forget_references(body)
-        elif of > 1:
-            await asyncio.gather(*(self._index.drop_reference(body, account) for account in without))
 
 
 def _targets(request: pb.DeliverRequest) -> dict[str, str]:
