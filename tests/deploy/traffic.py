@@ -1,4 +1,4 @@
-"""Mail traffic against the services, from a container beside them: the standard library only, for any Python 3.11.
+"""Mail traffic against the services, from a container beside them. It needs nothing but Python 3.11.
 
 `python traffic.py ADDRESS PASSWORD` sends numbered messages by mx and submission,
 each until it is acknowledged, and meanwhile reads by IMAP and POP3. It prints a line
