@@ -4,6 +4,7 @@ Order of a write (docs/architecture.md): the body first, the index after it. A
 crash between leaves an orphan object, never an entry without a body.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
@@ -109,5 +110,7 @@ async def request_chunks(first: bytes, requests: Any) -> AsyncIterator[bytes]:
             yield data
         request = await anext(requests, None)
         if request is None:
+            # A caller that gives up looks like one that is done, until the event loop's next turn.
+            await asyncio.sleep(0)
             return
         data = request.data

@@ -1,8 +1,9 @@
 """The API as a caller of some role sees it, over a real channel to a real store."""
 
+import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -166,7 +167,15 @@ def refused(code: str, reason: str) -> Iterator[None]:
     """The call ends with this status and this ErrorInfo.reason."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         yield
-    assert (caught.value.code().name, reason_of(caught.value)) == (code, reason)
+    error = caught.value
+    assert (error.code().name, reason_of(error)) == (code, reason), error.details()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for what comes by itself."""
+    async with asyncio.timeout(TIMEOUT):
+        while not holds():  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.02)
 
 
 rid = new_request_id
