@@ -31,12 +31,16 @@ async def opened(url: str, connection: Connection | None = None, mark: bool = Tr
     index = Index(connection)
     index.generation = GENERATION
     if mark:
-        shards = (keys.tag(shard) for shard in range(keys.SHARDS))
-        await asyncio.gather(*(connection.change("SET", shard + b":gen", GENERATION) for shard in shards))
+        await mark_shards(connection, GENERATION)
     try:
         yield index
     finally:
         await connection.close()
+
+
+async def mark_shards(connection: Connection, generation: bytes) -> None:
+    shards = (keys.tag(shard) for shard in range(keys.SHARDS))
+    await asyncio.gather(*(connection.change("SET", shard + b":gen", generation) for shard in shards))
 
 
 async def new_account(index: Index, name: str = "alice") -> Scope:

@@ -50,7 +50,7 @@ local function open_mailbox(id)
     box[name] = tonumber(h[i])
     box.was[name] = box[name]
   end
-  if box.inc ~= account.replid then box.uidnext = box.uidnext + UID_JUMP end
+  if box.inc ~= account.replid then box.uidnext = box.uidnext + account.uid_jump end
   if h[10] and h[10] ~= '' then
     for word in string.gmatch(h[10], '[^\n]+') do
       box.keywords[#box.keywords + 1] = word

@@ -43,6 +43,15 @@ local function request_key()
   return SHARD .. ':rq:' .. int(math.floor((high * TWO32 + low) / 300000))
 end
 
+-- This server's incarnation, and how far numbers jump at its first write: so far that what lost
+-- writes gave is not given again. Two incarnations that begin from the same state (a backup that was
+-- put back, a second failover) must not meet either: each has a multiple of its own.
+local function begin_incarnation()
+  account.replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  local mark = tonumber(string.sub(account.replid, 1, 4), 16)
+  account.seq_jump, account.uid_jump = SEQ_JUMP * (1 + mark), UID_JUMP * (1 + mark % 64)
+end
+
 -- The shard is what this platform left there, and the request is new.
 local function begin_shard()
   if redis.call('GET', SHARD .. ':gen') ~= GENERATION then refuse('GENERATION', 'index incomplete') end
@@ -55,7 +64,7 @@ local function begin_shard()
       reply_now(string.sub(known, 9))
     end
   end
-  account.replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  begin_incarnation()
 end
 
 -- Also: the account is there, its session is good, and its incarnation is this server's.
@@ -67,12 +76,12 @@ local function begin()
   account.seq, account.uidv, account.epoch = tonumber(seq), tonumber(uidv), tonumber(epoch)
   account.was = account.seq
   if inc ~= account.replid then
-    local jumped, gaps = account.seq + SEQ_JUMP, redis.call('HGET', P, 'gaps') or ''
+    local jumped, gaps = account.seq + account.seq_jump, redis.call('HGET', P, 'gaps') or ''
     -- the two oldest gaps become one: a client between them compares everything, which is never wrong
     if #gaps >= 16 * MOST_GAPS then gaps = string.sub(gaps, 1, 8) .. string.sub(gaps, 25) end
     account.gaps = gaps .. u64(account.seq) .. u64(jumped)
     account.seq = jumped
-    account.uidv = account.uidv + UID_JUMP
+    account.uidv = account.uidv + account.uid_jump
   end
 end
 
