@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from buuta.v1 import message_pb2 as pb
-from services.common.errors import Refused, Unavailable
+from services.common.errors import Refused
 from services.common.mime import section_range, select_fields
 from services.store.bodies import BodyMissing
 from services.store.columns import columns_of, read_uids
@@ -20,7 +20,7 @@ from services.store.index.core import Scope
 from services.store.index.messages import FlagsUpdated
 from services.store.index.record import Rows
 from services.store.outgoing import Outgoing
-from services.store.reading import MAX_FIELDS, MAX_HEADER, header_fields, missing, summaries_of
+from services.store.reading import MAX_FIELDS, MAX_HEADER, header_fields, missing, octets_of, summaries_of
 from services.store.summary import Summary
 
 MAX_SECTIONS = 256
@@ -142,7 +142,7 @@ async def _resolve(
         return Wanted(row, place, absent=True)
     if section.kind not in LISTS:
         return _cut(row, place, section, *span)
-    header = await _octets(platform, row, span[0], min(span[1] - span[0], MAX_HEADER))
+    header = await octets_of(platform, row, span[0], min(span[1] - span[0], MAX_HEADER))
     names = [name.encode() for name in section.fields]
     return _known(row, place, section, select_fields(header, names, except_))
 
@@ -167,7 +167,7 @@ async def _send(
 ) -> AsyncGenerator[pb.FetchBodiesResponse, None]:
     """A group's octets; its small sections are read all at once."""
     small = [item for item in group if item.small]
-    read = await asyncio.gather(*(_octets(platform, item.row, item.start, item.length) for item in small))
+    read = await asyncio.gather(*(octets_of(platform, item.row, item.start, item.length) for item in small))
     ready = iter(read)
     for item in group:
         uid = int(item.row["uid"])
@@ -187,16 +187,6 @@ async def _send(
             continue
         for response in responses:
             yield response
-
-
-async def _octets(platform: Platform, row: np.void, start: int, length: int) -> bytes:
-    try:
-        data = await platform.bodies.get(row["body"].tobytes(), start, length)
-    except BodyMissing:
-        raise missing(row) from None
-    if len(data) != length:
-        raise Unavailable("The body of a message cannot be read to its end")
-    return data
 
 
 async def _chunks(platform: Platform, item: Wanted) -> AsyncGenerator[bytes, None]:

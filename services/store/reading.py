@@ -106,11 +106,19 @@ async def header_fields(
     known = summary.header_fields(wanted, except_)
     if known is not None:
         return known
+    size = min(summary.header_size, MAX_HEADER)
+    return select_fields(await octets_of(platform, row, 0, size), wanted, except_)
+
+
+async def octets_of(platform: Platform, row: np.void, start: int, length: int) -> bytes:
+    """A range that the message has, in memory."""
     try:
-        header = await platform.bodies.get(row["body"].tobytes(), 0, min(summary.header_size, MAX_HEADER))
+        data = await platform.bodies.get(row["body"].tobytes(), start, length)
     except BodyMissing:
         raise missing(row) from None
-    return select_fields(header, wanted, except_)
+    if len(data) != length:
+        raise Unavailable("The body of a message cannot be read to its end")
+    return data
 
 
 def missing(row: np.void) -> Exception:
