@@ -39,6 +39,7 @@ class Collector:
     async def round(self) -> None:
         """Everything that is due now."""
         for shard in await self._index.busy_shards():
+            await self._index.check_shard(shard)  # what is not ours is not collected
             if await self._index.lease(shard, self._worker, LEASE_MS):
                 await self._index.undo_operations(shard)
                 await self._index.purge(shard)
