@@ -48,7 +48,7 @@ async def refuse(context: Any, code: grpc.StatusCode, text: str, reason: str = "
     """Abort with a status, with ErrorInfo where there is a reason."""
     if reason:
         detail = AnyMessage()
-        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="buuta.v1"))
+        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="buuta"))
         status = status_pb2.Status(code=code.value[0], message=text, details=[detail])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     await context.abort(code, text)

@@ -68,7 +68,7 @@ class Box:
     async def octets(self, uid: int, start: int, end: int) -> bytes:
         assert end - start <= bodies.PIECE
         self.octets_read.append(uid)
-        return self.messages[uid][start:end]
+        return self.messages[uid][start:end] if uid in self._records else b""
 
     def lose(self, uid: int) -> None:
         """Its row is still in the columns, the rest is gone."""
