@@ -1,7 +1,7 @@
 """What the front ends' processes have in common: a store client, a certificate, listeners, the drain.
 
-A front end's `__main__` opens a FrontEnd, makes its session factory from what is
-in it, and calls `serve`.
+A front end's `__main__` opens a FrontEnd for its listeners, makes its session factory
+from what is in it, and calls `serve`. All settings are checked before anything starts.
 """
 
 import asyncio
@@ -37,14 +37,15 @@ class FrontEnd:
 
     settings: FrontEndSettings
     process: Process
+    endpoints: Sequence[Endpoint]
     client: StoreClient
     tls: ssl.SSLContext | None  # for STARTTLS and implicit TLS
 
-    async def serve(self, listeners: Sequence[Listener], factory: Factory) -> None:
+    async def serve(self, factory: Factory) -> None:
         """Accept connections until the process stops, then let the sessions finish."""
         settings, process = self.settings, self.process
         limits = Limits(settings.max_connections, settings.max_connections_per_ip, settings.trusted_proxies)
-        async with Server(self._endpoints(listeners), factory, limits) as server:
+        async with Server(self.endpoints, factory, limits) as server:
             count = Gauge("connections", "Open connections", registry=process.registry)
             count.set_function(lambda: server.connections)
             process.readiness(lambda: self.client.reachable)
@@ -53,31 +54,37 @@ class FrontEnd:
             await process.stopping.wait()
             await server.drain(settings.drain_seconds)
 
-    def _endpoints(self, listeners: Sequence[Listener]) -> list[Endpoint]:
-        endpoints = []
-        for listener in listeners:
-            if listener.address is None:
-                continue
-            if listener.implicit_tls and self.tls is None:
-                raise SettingError(f"TLS_CERT_FILE is not set: LISTEN_{listener.name.upper()} needs it")
-            context = self.tls if listener.implicit_tls else None
-            endpoints.append(Endpoint(listener.name, *listener.address, context))
-        if not endpoints:
-            names = ", ".join(f"LISTEN_{listener.name.upper()}" for listener in listeners)
-            raise SettingError(f"Nothing to listen on: set one of {names}")
-        return endpoints
-
 
 @asynccontextmanager
-async def front_end(settings: FrontEndSettings, process: Process) -> AsyncIterator[FrontEnd]:
+async def front_end(
+    settings: FrontEndSettings, process: Process, listeners: Sequence[Listener]
+) -> AsyncIterator[FrontEnd]:
     """The parts, ready for use; the store need not be there yet."""
     certificate = tls.configured(settings)
+    context = certificate.context if certificate is not None else None
+    endpoints = _endpoints(listeners, context)
     client = StoreClient(settings.store_endpoints, settings.service_token, settings.store_timeout)
     await client.start()
     fresh = asyncio.create_task(certificate.keep_fresh()) if certificate is not None else None
     try:
-        yield FrontEnd(settings, process, client, certificate.context if certificate is not None else None)
+        yield FrontEnd(settings, process, endpoints, client, context)
     finally:
         if fresh is not None:
             fresh.cancel()
         await client.close()
+
+
+def _endpoints(listeners: Sequence[Listener], context: ssl.SSLContext | None) -> list[Endpoint]:
+    """Where to listen; SettingError for nowhere, or for TLS without a certificate."""
+    endpoints = []
+    for listener in listeners:
+        if listener.address is None:
+            continue
+        if listener.implicit_tls and context is None:
+            raise SettingError(f"TLS_CERT_FILE is not set: LISTEN_{listener.name.upper()} needs it")
+        implicit = context if listener.implicit_tls else None
+        endpoints.append(Endpoint(listener.name, *listener.address, implicit))
+    if not endpoints:
+        names = ", ".join(f"LISTEN_{listener.name.upper()}" for listener in listeners)
+        raise SettingError(f"Nothing to listen on: set one of {names}")
+    return endpoints

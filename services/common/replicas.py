@@ -102,15 +102,16 @@ class Replicas:
 
     async def _resolve(self) -> None:
         names: set[str] = set()
+        kept: set[str] = set()
         for endpoint in self._endpoints:
             try:
                 names.update(await _addresses(endpoint))
             except OSError as error:
                 log.warning("store name does not resolve", name=endpoint.host, error=str(error))
-                return  # what is known stays: it may well be alive
+                kept.update(self._replicas)  # what is known stays: it may well be alive
         for name in names - self._replicas.keys():
             self._replicas[name] = Replica(name)
-        for name in self._replicas.keys() - names:
+        for name in self._replicas.keys() - names - kept:
             task = asyncio.create_task(_retire(self._replicas.pop(name)))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

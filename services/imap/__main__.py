@@ -15,7 +15,11 @@ from services.imap.settings import ImapSettings
 
 
 async def serve(settings: ImapSettings, process: Process) -> None:
-    async with front_end(settings, process) as parts:
+    listeners = [
+        Listener("imap", settings.listen_imap),
+        Listener("imaps", settings.listen_imaps, implicit_tls=True),
+    ]
+    async with front_end(settings, process, listeners) as parts:
         hints = HintHub(parts.client)
         await hints.start()
         service = Service(
@@ -33,12 +37,8 @@ async def serve(settings: ImapSettings, process: Process) -> None:
             log = structlog.stdlib.get_logger().bind(connection=new_request_id().hex(), peer=stream.peer)
             return ImapSession(stream, spawn, service, log)
 
-        listeners = [
-            Listener("imap", settings.listen_imap),
-            Listener("imaps", settings.listen_imaps, implicit_tls=True),
-        ]
         try:
-            await parts.serve(listeners, session)
+            await parts.serve(session)
         finally:
             await hints.close()
 

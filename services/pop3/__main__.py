@@ -14,7 +14,11 @@ from services.pop3.settings import Pop3Settings
 
 
 async def serve(settings: Pop3Settings, process: Process) -> None:
-    async with front_end(settings, process) as parts:
+    listeners = [
+        Listener("pop3", settings.listen_pop3),
+        Listener("pop3s", settings.listen_pop3s, implicit_tls=True),
+    ]
+    async with front_end(settings, process, listeners) as parts:
         service = Service(
             store=parts.client,
             handlers=HANDLERS,
@@ -28,11 +32,7 @@ async def serve(settings: Pop3Settings, process: Process) -> None:
             log = structlog.stdlib.get_logger().bind(connection=new_connection_id(), peer=stream.peer)
             return Pop3Session(stream, spawn, service, log)
 
-        listeners = [
-            Listener("pop3", settings.listen_pop3),
-            Listener("pop3s", settings.listen_pop3s, implicit_tls=True),
-        ]
-        await parts.serve(listeners, session)
+        await parts.serve(session)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ from services.smtp.settings import SmtpSettings
 
 async def serve(settings: SmtpSettings, process: Process) -> None:
     log = structlog.stdlib.get_logger()
-    async with front_end(settings, process) as front:
+    listeners = [
+        Listener(MX, settings.listen_mx),
+        Listener("submission", settings.listen_submission),
+        Listener("submissions", settings.listen_submissions, implicit_tls=True),
+    ]
+    async with front_end(settings, process, listeners) as front:
         mx = front.client
         if settings.service_token_mx:
             mx = StoreClient(settings.store_endpoints, settings.service_token_mx, settings.store_timeout)
@@ -37,13 +42,8 @@ async def serve(settings: SmtpSettings, process: Process) -> None:
                 stream, spawn, service, log.bind(connection=new_connection_id(), peer=stream.peer)
             )
 
-        listeners = [
-            Listener(MX, settings.listen_mx),
-            Listener("submission", settings.listen_submission),
-            Listener("submissions", settings.listen_submissions, implicit_tls=True),
-        ]
         try:
-            await front.serve(listeners, session)
+            await front.serve(session)
         finally:
             if mx is not front.client:
                 await mx.close()

@@ -62,12 +62,12 @@ class Echo(Session):
 
 
 async def serve(settings: Settings, process: Process) -> None:
-    async with front_end(settings, process) as parts:
-        listeners = [
-            Listener("pop3", settings.listen_pop3),
-            Listener("pop3s", settings.listen_pop3s, implicit_tls=True),
-        ]
-        await parts.serve(listeners, Echo)
+    listeners = [
+        Listener("pop3", settings.listen_pop3),
+        Listener("pop3s", settings.listen_pop3s, implicit_tls=True),
+    ]
+    async with front_end(settings, process, listeners) as parts:
+        await parts.serve(Echo)
 
 
 if __name__ == "__main__":

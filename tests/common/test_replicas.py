@@ -69,6 +69,36 @@ async def test_localhost() -> None:
         await client.close()
 
 
+async def test_a_name_without_an_address_hides_no_other_one(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[[str], Replicas]
+) -> None:
+    known = {"two": ["10.0.0.2:1"]}
+
+    async def addresses(endpoint: Address) -> list[str]:
+        if endpoint.host not in known:
+            raise OSError("Name or service not known")
+        return known[endpoint.host]
+
+    async def found(*names: str) -> None:
+        async with asyncio.timeout(30):
+            while {each.name for each in both.all()} != set(names):
+                both.look_again()
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(replicas, "_addresses", addresses)
+    monkeypatch.setattr(replicas, "RESOLVE_AT_ONCE", 0.01)
+    both = start("one:1,two:1")
+    await both.start()
+    await found("10.0.0.2:1")
+    known["one"] = ["10.0.0.1:1"]
+    await found("10.0.0.1:1", "10.0.0.2:1")
+    del known["one"]  # it may be alive all the same
+    known["two"] = ["10.0.0.3:1"]
+    await found("10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1")
+    known["one"] = []
+    await found("10.0.0.3:1")
+
+
 async def test_a_name_that_moves_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger()
     async with SmallStore("old", ledger) as old, SmallStore("new", ledger) as new:

@@ -169,6 +169,7 @@ def test_probe_behind_trusted_proxies(tmp_path: Path) -> None:
         ({"TLS_KEY_FILE": ""}, "TLS_KEY_FILE is not set"),
         ({"TLS_CERT_FILE": "/nowhere"}, "TLS_CERT_FILE or TLS_KEY_FILE is malformed"),
         ({"LISTEN_POP3": "", "LISTEN_POP3S": ""}, "LISTEN_POP3"),
+        ({"LISTEN_POP3": "", "LISTEN_POP3S": "", "STORE_ENDPOINTS": "store.invalid:1"}, "LISTEN_POP3"),
         ({"DRAIN_SECONDS": "soon"}, "DRAIN_SECONDS is malformed"),
     ],
 )
