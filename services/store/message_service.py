@@ -155,6 +155,8 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         scope, uids = self._scope(request, context, roles), read_uids(request.uids)
         seen = None
         if request.mark_seen:
+            if not len(uids):
+                uids = (await self._platform.views.get(scope, request.mailbox)).live["uid"]
             change = FlagChange(pb.UpdateFlagsRequest.OPERATION_ADD, 1)
             seen = await self._index.update_flags(scope, request_of(request), request.mailbox, uids, change)
         async with aclosing(octets.fetch(self._platform, scope, request, seen)) as responses:

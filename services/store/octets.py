@@ -60,8 +60,7 @@ async def fetch(
     """The answer to FetchBodies."""
     _check(request.sections)
     view = await platform.views.get(scope, request.mailbox)
-    uids = read_uids(request.uids)
-    rows = view.select(uids, tombstones=request.include_expunged)[: None if len(uids) else 0]
+    rows = view.select(read_uids(request.uids), tombstones=request.include_expunged)
     if seen is not None or request.columns:
         yield _first(request, rows, seen)
     out = Outgoing()

@@ -143,9 +143,13 @@ def large_chunks() -> list[pb.UploadRequest]:
     return [pb.UploadRequest(data=LARGE[at : at + 100_000]) for at in range(0, len(LARGE), 100_000)]
 
 
-async def test_no_uids_are_no_messages(alice: Api) -> None:
-    await alice.append(PLAIN)
-    assert await alice.bodies([], WHOLE) == {}
+async def test_no_uids_are_all_messages(alice: Api) -> None:
+    await alice.append(PLAIN, MIXED)
+    everything = await alice.bodies([], WHOLE, mark_seen=True, request_id=rid())
+    assert everything == {(1, 0): PLAIN, (2, 0): MIXED}
+    assert rows_of((await alice.sync()).changed) == {1: 1, 2: 1}
+    inbox = (await alice.mailbox("Drafts")).id
+    assert await alice.bodies([], WHOLE, mailbox=inbox) == {}
 
 
 async def test_columns_and_seen(store: Store, alice: Api) -> None:
