@@ -133,7 +133,7 @@ class Connection:
         writes = name not in READERS
         reply = await self._call(keys[0], command, writes)
         if isinstance(reply, NoScriptError):
-            node = self._node(keys[0])
+            node = self.node(keys[0])
             await self._checked(await node.call(("SCRIPT LOAD", script.text), False))
             reply = await self._call(keys[0], command, writes)
         return await self._checked(reply)
@@ -153,15 +153,16 @@ class Connection:
         return list(await asyncio.gather(*(self.command(*command) for command in commands)))
 
     async def _call(self, key: bytes, command: Command, writes: bool) -> Any:
-        reply = await self._node(key).call(command, writes)
+        reply = await self.node(key).call(command, writes)
         if isinstance(reply, ResponseError) and _is_moved(reply):
             await self._refresh()
-            reply = await self._node(key).call(command, writes)
+            reply = await self.node(key).call(command, writes)
         elif isinstance(reply, Unavailable) and self._slots:
             await self._refresh_quietly()
         return reply
 
-    def _node(self, key: bytes) -> Node:
+    def node(self, key: bytes) -> Node:
+        """The server that has a key."""
         return self._slots[key_slot(key)] if self._slots else self._home
 
     async def _checked(self, reply: Any) -> Any:

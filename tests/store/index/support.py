@@ -14,7 +14,7 @@ from services.store.index.connection import Connection
 from services.store.index.core import MailboxHeader, Request, Scope
 from services.store.index.index import Index
 from services.store.index.messages import NewMessage
-from services.store.index.record import SHARED, U32, Rows
+from services.store.index.record import ROW, SHARED, U32, Rows
 from tests.support.processes import RedisServer
 from tests.support.redis_cluster import RedisCluster
 
@@ -84,7 +84,7 @@ async def records(index: Index, scope: Scope, name: str = "INBOX") -> Rows:
     """All records of a mailbox, tombstones included."""
     head = await index.head(scope, 0, name)
     pages = await index.pages(scope.account, head.mailbox.id, head.directory["page"].tolist())
-    return np.concatenate(pages) if pages else np.empty(0, "V4")
+    return np.concatenate(pages) if pages else np.empty(0, ROW)
 
 
 async def keys_of(index: Index, *parts: bytes | str) -> dict[bytes, Any]:
