@@ -84,10 +84,10 @@ class EventWatch:
         return event
 
     async def wait(self, seconds: float) -> bool:
-        """Whether something changed before the time was up."""
+        """Whether something changed before the time was up; Unavailable once the store drains."""
         self.ended = False
         try:
-            await asyncio.wait_for(self._listener.ready.wait(), seconds)
+            await asyncio.wait_for(self._platform.hints.wait(self._listener), seconds)
         except TimeoutError:
             self._stale = set(self._shards)
             return False

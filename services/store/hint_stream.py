@@ -66,10 +66,12 @@ class HintStream:
         self.listener.ready.set()
 
     async def next(self, reading: "asyncio.Future[None]") -> pb.WatchHintsResponse:
-        """The next hints, at once or when something changes."""
-        waiting = asyncio.ensure_future(self.listener.ready.wait())
+        """The next hints, at once or when something changes; Unavailable once the store drains."""
+        waiting = asyncio.ensure_future(self._platform.hints.wait(self.listener))
         try:
             await asyncio.wait((waiting, reading), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
         finally:
             waiting.cancel()
         changed, ended, gap = self.listener.take()

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from services.common.errors import Unavailable
 from services.store.index import keys
 from services.store.index.pubsub import ShardChannels
 
@@ -37,9 +38,25 @@ class Hints:
         self._channels = ShardChannels(url, self._hint, self._gap)
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
         self._everything: set[Listener] = set()
+        self._stopped = asyncio.Event()
 
     async def run(self) -> None:
         await self._channels.run()
+
+    def stop(self) -> None:
+        """The store drains: who listens here goes on at another one."""
+        self._stopped.set()
+
+    async def wait(self, listener: Listener) -> None:
+        """Until there is something for the listener; Unavailable once the store drains."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (listener.ready, self._stopped)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        if self._stopped.is_set():
+            raise Unavailable("The store is about to stop")
 
     async def add(self, listener: Listener, account: str) -> None:
         """From its return on, every change of the account is hinted."""

@@ -75,10 +75,11 @@ class Store:
     draining: bool = False
 
     async def drain(self, seconds: float) -> None:
-        """Not serving from now on; calls at work may finish."""
+        """Not serving from now on; calls at work may finish, and streams of changes end."""
         self.draining = True
         await self.health.enter_graceful_shutdown()
         self.ready.clear()
+        self.platform.hints.stop()
         await self.server.stop(seconds)
 
 

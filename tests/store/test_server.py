@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from buuta.v1.change_pb2 import WatchedAccount, WatchHintsRequest, WatchRequest
 from services.common.config import SettingError
 from services.store import status
 from services.store.index.errors import WORDS
@@ -100,6 +101,20 @@ async def test_draining(store: Store) -> None:
         assert not running_one.ready.is_set()
         watching.cancel()
         await draining
+
+
+async def test_streams_of_changes_do_not_keep_a_draining_store(store: Store, alice: Api) -> None:
+    """They never end by themselves: the drain would last as long as it may, at every restart."""
+    hints = store.api("imap").changes.WatchHints()
+    silent = store.api("imap").changes.WatchHints()  # a front end without a session
+    token = WatchedAccount(account=alice.account, session_token=alice.session)
+    await hints.write(WatchHintsRequest(add=[token]))
+    assert (await hints.read()).hints[0].account == alice.account
+    watch = alice.changes.Watch(WatchRequest(account=alice.account))
+    await watch.read()  # it is in place
+    await asyncio.wait_for(store.running.store.drain(3600), 60)
+    for stream in (hints, silent, watch):
+        assert await stream.code() == grpc.StatusCode.UNAVAILABLE
 
 
 # -- failures -------------------------------------------------------------------------------
