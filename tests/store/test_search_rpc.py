@@ -69,8 +69,11 @@ def nested(depth: int) -> pb.SearchKey:
         pb.SearchKey(**{"not": pb.SearchKey()}),
         nested(60),
         pb.SearchKey(**{"or": pb.SearchKey.Group(keys=[pb.SearchKey(all=True)] * 2000)}),
+        pb.SearchKey(body="x" * 70_000),
+        pb.SearchKey(header=pb.SearchKey.Header(field="x" * 70_000)),
+        pb.SearchKey(uids=b"abc"),
     ],
-    ids=["none", "half", "deep", "wide"],
+    ids=["none", "half", "deep", "wide", "long", "long field", "no column"],
 )
 async def test_programs_are_bounded(alice: Api, key: pb.SearchKey) -> None:
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):

@@ -22,7 +22,7 @@ def _all(key: SearchKey, columns: Columns, _: Sequence[str]) -> Mask:
 
 
 def _uids(key: SearchKey, columns: Columns, _: Sequence[str]) -> Mask:
-    return np.isin(columns.uids, np.frombuffer(key.uids[: len(key.uids) & ~3], "<u4"))
+    return np.isin(columns.uids, np.frombuffer(key.uids, "<u4"))
 
 
 def _flags(key: SearchKey, columns: Columns, keywords: Sequence[str]) -> Mask:

@@ -21,9 +21,11 @@ from services.store.summary import Summary
 
 MAX_DEPTH = 50
 MAX_KEYS = 1000
+MAX_TEXT = 64 * 1024  # octets of one key's text: it is looked for in every message
 BATCH = 1024
 
 _BODY_KEYS = frozenset(("body", "text"))
+_TEXT_KEYS = _BODY_KEYS | SUMMARY_KEYS.keys()
 
 
 class _Cost(IntEnum):
@@ -60,6 +62,10 @@ def _check(key: SearchKey) -> None:
             raise Refused("INVALID_ARGUMENT", "Search key is not set")
         if depth > MAX_DEPTH or count > MAX_KEYS:
             raise Refused("INVALID_ARGUMENT", "Search program is too complex")
+        if kind in _TEXT_KEYS and one.ByteSize() > MAX_TEXT:
+            raise Refused("INVALID_ARGUMENT", "Search text is too long")
+        if kind == "uids" and len(one.uids) % 4:
+            raise Refused("INVALID_ARGUMENT", "uids is no column of u32")
         waiting += [(child, depth + 1) for child in _children(one)]
 
 
