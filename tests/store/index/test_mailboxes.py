@@ -211,3 +211,12 @@ async def test_there_is_a_limit_of_names(index: Index) -> None:
     await index.subscribe(scope, request(), "Drafts", False)
     await index.delete_mailbox(scope, request(), "Drafts")
     await create(index, scope, "one more")
+
+
+async def test_a_new_name_that_is_subscribed_to_stays_so(index: Index) -> None:
+    scope = await new_account(index)
+    await create(index, scope, "a/b")
+    for name in ("x", "x/b"):
+        await index.subscribe(scope, request(), name, True)
+    await index.rename_mailbox(scope, request(), "a", "x")
+    assert await listing(index, scope) == {"INBOX": (1, True), "x": (7, True), "x/b": (8, True)}

@@ -68,6 +68,11 @@ def test_the_log_of_everything_else_gives_the_same_keys(
     asyncio.run(play())
 
 
+async def test_an_effect_of_a_thousand_arguments(index: Index, redis: Redis) -> None:
+    await index.write_references(message().body, [index.new_account_id() for _ in range(1000)])
+    await _check_replay(index, redis)
+
+
 async def _perform(index: Index, scope: Scope, operation: tuple[Any, ...]) -> None:
     directory, account = Directory(index.connection, index), scope.account
     match operation:
