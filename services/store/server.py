@@ -171,17 +171,22 @@ def add_services(server: Any, platform: Platform, intake: Intake) -> None:
 
 
 async def _keep_ready(store: Store, connection: Connection) -> None:
-    """Find the platform, then watch that Redis answers; readiness says so."""
+    """Find the platform, then watch that Redis answers; readiness says so, and the log why not."""
+    said: object = None
     while True:
         try:
             await _find_platform(store, connection)
             if not store.ready.is_set() and not store.draining:
                 log.info("store ready")
                 store.ready.set()
+                said = None
             await store.health.set("", health_pb2.HealthCheckResponse.SERVING)
             await asyncio.sleep(CHECK_SECONDS)
         except Fault as fault:
-            log.warning("store waits", cause=fault.text)
+            why = fault.text, type(fault.__cause__)
+            if why != said:  # once, not twice a second
+                said = why
+                log.warning("store waits", cause=fault.text, error=str(fault.__cause__ or "")[:200])
             store.ready.clear()
             await store.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
             await asyncio.sleep(RETRY_SECONDS)

@@ -32,6 +32,7 @@ class ShardChannels:
         self._interest: Counter[int] = Counter()
         self._changed = asyncio.Event()
         self._subscribed: dict[int, asyncio.Event] = {}
+        self._listening = False
 
     async def add(self, shard: int) -> None:
         """Returns once the shard's channel is subscribed to (or the connection is being made anew)."""
@@ -50,7 +51,9 @@ class ShardChannels:
             try:
                 await self._listen()
             except* (RedisError, OSError, TimeoutError) as group:
-                log.warning("hints interrupted", cause=repr(group.exceptions)[:200])
+                if self._listening:  # otherwise it has been said
+                    log.warning("hints interrupted", cause=repr(group.exceptions)[:200])
+            self._listening = False
             # Nobody waits for a subscription that cannot be made: readers read, and poll.
             for event in self._subscribed.values():
                 event.set()
@@ -63,6 +66,7 @@ class ShardChannels:
             wanted = list(self._subscribed)
             await pubsub.subscribe(b"buuta:hints", *(keys.tag(shard) + b":h" for shard in wanted))
             known = set(wanted)
+            self._listening = True
             self._on_gap()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._subscribe(pubsub, known))
