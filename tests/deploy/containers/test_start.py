@@ -33,6 +33,9 @@ def test_the_needed_comes_last(stopped: Platform) -> None:
     stopped.start(("minio",))
     until("MinIO answers", stopped.boxes["minio"].healthy)
     wait_unready(stopped, STORES)
+    for name in STORES:
+        said = stopped.boxes[name].log().splitlines()
+        assert 1 <= len(said) <= 5, "what it waits for, and not again and again"
     stopped.start(("redis",))
     stopped.all_ready()
     assert_none_died(stopped)
