@@ -13,7 +13,7 @@ subscribed to before the first read, so no change falls between.
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -31,6 +31,7 @@ from services.imap.protocol import events
 from services.imap.protocol.capabilities import capabilities
 from services.imap.protocol.engine import Engine
 from services.imap.protocol.state import State
+from services.imap.snapshots import Snapshots
 from services.imap.upload import Upload
 from services.imap.view import View
 
@@ -58,6 +59,7 @@ class Service:
     tls: ssl.SSLContext | None  # for STARTTLS
     allow_plaintext_auth: bool
     max_message_size: int
+    snapshots: Snapshots = field(default_factory=Snapshots)
 
 
 @dataclass(slots=True)

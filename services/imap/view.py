@@ -77,6 +77,10 @@ class View:
 
     # -- from the store -----------------------------------------------------------------
 
+    def resume(self, uids: Uids, flags: Bits) -> None:
+        """Begin with an older state of the mailbox, that the store's answer is the difference to."""
+        self.uids, self.flags = uids, flags
+
     def apply(self, answer: SyncMailboxResponse) -> None:
         """Take what changed in the mailbox since `seq`."""
         new_uids = np.frombuffer(answer.changed.uids, "<u4")
@@ -231,7 +235,9 @@ class View:
     # -- to the client ------------------------------------------------------------------
 
     def opened(self) -> None:
-        """SELECT has told all that there is."""
+        """SELECT tells all that there is: nothing is left to be told."""
+        if len(self.pending_expunges):
+            self._remove_expunged()
         self._told_exists, self._told_recent = len(self.uids), len(self.recent)
         self._changed.clear()
         self.keywords_changed = False
@@ -273,13 +279,17 @@ class View:
         """From the last to the first, so that no number shifts the next one."""
         places = np.searchsorted(self.uids, self.pending_expunges)
         lines += [b"* %d EXPUNGE\r\n" % (place + 1) for place in places[::-1].tolist()]
+        self._remove_expunged()
+        self._told_exists = len(self.uids)
+
+    def _remove_expunged(self) -> None:
+        places = np.searchsorted(self.uids, self.pending_expunges)
         self.recent = np.setdiff1d(self.recent, self.pending_expunges, assume_unique=True)
         for uid in self.pending_expunges.tolist():
             self._changed.pop(uid, None)
         self.uids = self._share("uids", np.delete(self.uids, places))
         self.flags = self._share("flags", np.delete(self.flags, places))
         self.pending_expunges = NO_UIDS
-        self._told_exists = len(self.uids)
 
     def _tell_flags(self, lines: list[bytes], condstore: bool) -> None:
         uids = np.array(sorted(self._changed), "<u4")

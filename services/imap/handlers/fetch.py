@@ -9,12 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from buuta.v1.message_pb2 import (
-    FetchMessagesRequest,
-    HeaderSelection,
-    SearchKey,
-    SearchMessagesRequest,
-)
+from buuta.v1.mailbox_pb2 import SyncMailboxRequest, SyncMailboxResponse
+from buuta.v1.message_pb2 import FetchMessagesRequest, HeaderSelection
 from services.imap.columns import packed, uids_of
 from services.imap.expunged import left_out
 from services.imap.fetch_bodies import fetch_bodies
@@ -46,20 +42,26 @@ async def perform(session: ImapSession, command: Fetch) -> None:
 
 
 async def _changed(session: ImapSession, uids: Uids, since: int) -> Uids:
-    """Those with a higher modseq (RFC 7162 §3.1.4.1): the store tells only what changed."""
-    view = session.opened.view
+    """Those with a higher modseq (RFC 7162 §3.1.4.1); all, when what had that number was lost."""
     if not len(uids):
         return NO_UIDS
-    request = SearchMessagesRequest(
+    answer = await _differences(session, since, NO_UIDS)
+    if answer.full and since <= answer.seq:  # perhaps only older than what is known without our UIDs
+        answer = await _differences(session, since, session.opened.view.uids)
+    return np.intersect1d(uids_of(answer.changed.uids), uids, assume_unique=True)
+
+
+async def _differences(session: ImapSession, since: int, known: Uids) -> SyncMailboxResponse:
+    selected = session.opened
+    request = SyncMailboxRequest(
         account=session.account,
-        mailbox=view.mailbox_id,
-        key=SearchKey(modseq=since + 1),
-        within_uids=b"" if len(uids) == len(view.uids) else packed(uids),
+        mailbox=selected.mailbox_id,
+        uidvalidity=selected.uidvalidity,
+        since_seq=since,
+        known_uids=packed(known),
     )
-    found = [NO_UIDS]
-    async for answer in session.client.messages.SearchMessages(request, session=session.store):
-        found.append(uids_of(answer.uids))
-    return np.intersect1d(np.concatenate(found), uids, assume_unique=True)
+    answer: SyncMailboxResponse = await session.client.mailboxes.SyncMailbox(request, session=session.store)
+    return answer
 
 
 async def _fetch(session: ImapSession, items: Sequence[Item], uids: Uids) -> int:

@@ -1,4 +1,4 @@
-"""SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2): one read of the store opens the view."""
+"""SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2): one read of what changed opens the view."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from services.common.errors import Refused
 from services.imap.protocol.commands.select import Select
 from services.imap.protocol.flags import SEEN, SYSTEM_NAMES
 from services.imap.session import ImapSession, Selected
+from services.imap.snapshots import Snapshot
 from services.imap.view import View
 
 
@@ -16,18 +17,28 @@ async def perform(session: ImapSession, command: Select) -> None:
     if command.condstore:
         session.enable_condstore()
     session.subscribe()
+    known = session.service.snapshots.get(session.account, command.mailbox)
     request = SyncMailboxRequest(
-        account=session.account, name=command.mailbox, claim_recent=not command.read_only
+        account=session.account,
+        name=command.mailbox,
+        claim_recent=not command.read_only,
+        uidvalidity=known.uidvalidity if known else 0,
+        incarnation=known.incarnation if known else b"",
+        since_seq=known.seq if known else 0,
     )
     answer: SyncMailboxResponse = await session.client.mailboxes.SyncMailbox(request, session=session.store)
     mailbox = answer.mailbox
     if mailbox.noselect or not mailbox.id:
         raise Refused("MAILBOX_NOT_FOUND", "This name holds no messages")
     view = View(session.account, mailbox.id)
+    if known is not None and not answer.full:
+        view.resume(known.uids, known.flags)
     view.apply(answer)
+    view.opened()
+    snapshot = Snapshot(mailbox.uidvalidity, view.seq, view.incarnation, view.uids, view.flags)
+    session.service.snapshots.keep(session.account, command.mailbox, snapshot)
     session.select(Selected(mailbox.id, mailbox.name, mailbox.uidvalidity, command.read_only, view))
     _describe(session, view, answer, command.read_only)
-    view.opened()
     access = "READ-ONLY" if command.read_only else "READ-WRITE"
     session.ok(f"{session.command_name.decode()} completed", access.encode())
 
