@@ -4,19 +4,18 @@ RFC 9051 §6.4.7: a COPY is done whole or not at all. STORE, EXPUNGE and MOVE ma
 between two messages, and go on when they are repeated.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 
 from services.common.errors import Refused, Unavailable
 from services.store.index import keys
-from services.store.index.connection import Connection
 from services.store.index.core import Scope
 from services.store.index.index import Index
 from services.store.index.messages import OPERATION_LEASE_MS, FlagChange
 from services.store.index.record import FLAGGED, SEEN, U32, live
+from tests.store.index.interrupted import Interrupted
 from tests.store.index.support import (
     Redis,
     fill,
@@ -30,32 +29,6 @@ from tests.store.index.support import (
 )
 
 COPIES, FLAGS = 2500, 9000  # three steps each
-
-
-class Interrupted(Connection):
-    """A connection that breaks at the n-th script of a name: before it is sent, or before its reply comes."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url, timeout=30.0)
-        self.name, self.left, self.lost_reply = "", 0, False
-        self.instead: Callable[[], Awaitable[object]] | None = None
-
-    def break_at(self, name: str, number: int, lost_reply: bool = False) -> None:
-        self.name, self.left, self.lost_reply = name, number, lost_reply
-
-    async def script(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str | int]) -> Any:
-        hit = False
-        if name == self.name:
-            self.left -= 1
-            hit = self.left == 0
-        if hit and self.instead is not None:
-            await self.instead()
-        elif hit and not self.lost_reply:
-            raise Unavailable
-        reply = await super().script(name, keys, args)
-        if hit and self.lost_reply:
-            raise Unavailable
-        return reply
 
 
 @pytest.fixture
