@@ -12,7 +12,7 @@ DOCKER = Path(__file__).parents[2] / "deploy" / "docker"
 
 def test_minio_is_the_one_that_tests_use() -> None:
     (version,) = re.findall(r"^ARG MINIO_VERSION=(.+)$", (DOCKER / "minio.Dockerfile").read_text(), re.M)
-    assert MINIO_PACKAGE == f"github.com/minio/minio@{version}"
+    assert f"github.com/minio/minio@{version}" == MINIO_PACKAGE
 
 
 def test_compose_publishes_no_secret() -> None:
