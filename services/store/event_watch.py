@@ -69,7 +69,7 @@ class EventWatch:
                     yield events
 
     def _event(self, entry: LogEntry) -> pb.Event | None:
-        if entry.event is None or (self._account and entry.account != self._account):
+        if self._account and entry.account != self._account:
             return None
         event = pb.Event(
             kind=entry.event.kind,  # type: ignore[arg-type]  # an enum's number

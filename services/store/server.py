@@ -113,7 +113,7 @@ async def running(settings: StoreSettings) -> AsyncIterator[Store]:
 
 def make_platform(settings: StoreSettings, connection: Connection, bodies: BodyStore) -> Platform:
     """The parts of one store process, wired together."""
-    index = Index(connection, settings.log_retention)
+    index = Index(connection, settings.log_retention, settings.redo_log_bytes)
     return Platform(
         index=index,
         directory=Directory(connection, index),

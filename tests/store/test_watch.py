@@ -217,7 +217,7 @@ async def test_a_token_of_a_future_that_was_lost(store: Store, admin: Api, alice
         await events.take(1)
     shard = keys.shard_of(alice.account)
     connection = store.platform.index.connection
-    await connection.change("XDEL", b"{s%04d}:log" % shard, read_token(events.token)[shard])
+    await connection.change("XDEL", b"{s%04d}:events" % shard, read_token(events.token)[shard])
     with refused("OUT_OF_RANGE", "RESYNC_REQUIRED"):
         await first_of(admin, alice.account, events.token)
 

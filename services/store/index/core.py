@@ -11,7 +11,8 @@ from services.store.index.errors import ScriptError, fault
 
 # A request id is kept 15 minutes and its time may be this far from ours (clocks differ).
 REQUEST_ID_SKEW_MS = 10 * 60 * 1000
-LOG_RETENTION = 1000
+LOG_RETENTION = 1000  # events of a shard
+REDO_LOG_OCTETS = 16 * 1024  # of a shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,15 @@ class MailboxHeader:
 class Core:
     """Runs scripts for one platform; the operations are in its subclasses."""
 
-    def __init__(self, connection: Connection, log_retention: int = LOG_RETENTION) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        log_retention: int = LOG_RETENTION,
+        redo_log_octets: int = REDO_LOG_OCTETS,
+    ) -> None:
         self.connection = connection
         self.generation = b""  # set by marker.py; b"" matches no shard
-        self.log_retention = log_retention
+        self.log_retention, self.redo_log_octets = log_retention, redo_log_octets
 
     async def write(
         self, script: str, scope: Scope, request: Request, *args: bytes | str | int, key: bytes = b""
@@ -94,6 +100,7 @@ class Core:
                     int(time.time() * 1000),
                     scope.epoch,
                     self.log_retention,
+                    self.redo_log_octets,
                     *args,
                 ],
             )

@@ -1,8 +1,9 @@
-"""The redo log of a shard, as those read it who watch for changes or replay it.
+"""Two streams of a shard: events, for those who watch, and the redo log, from which keys can be made anew.
 
-One stream per shard; each entry is one committed change: account, seq, time,
-effects, and the event that watchers are told of ('' for none). Positions are
-Redis's entry ids, such as b"1700000000000-3".
+Each committed change has an entry in the redo log, and one among the events if
+others are told of it. Events are small and kept long; effects are as large as
+what they write and kept short. Positions are Redis's entry ids, such as
+b"1700000000000-3".
 """
 
 import struct
@@ -32,26 +33,31 @@ class LogEntry:
     position: bytes
     account: str
     seq: int
-    time: int  # Unix milliseconds
-    effects: bytes
-    event: LogEvent | None
+    time: int  # Unix milliseconds, by Redis's clock
+    event: LogEvent
 
 
 class LogOperations(Core):
     """Mixed into Index."""
 
     async def log_end(self, shard: int) -> bytes:
-        """The position behind the last entry."""
+        """The position behind the last event."""
         last = await self.connection.command("XREVRANGE", _key(shard), "+", "-", "COUNT", 1)
         return last[0][0] if last else START
 
     async def log_since(self, shard: int, position: bytes, count: int) -> list[LogEntry]:
-        """Entries behind a position."""
+        """Events behind a position."""
         found = await self.connection.command("XRANGE", _key(shard), b"(" + position, "+", "COUNT", count)
         return [parse_entry(identity, fields) for identity, fields in found]
 
+    async def effects(self, shard: int, position: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        """Positions and effects of the redo log behind a position: what `replay.py` applies."""
+        key = keys.tag(shard) + b":log"
+        found = await self.connection.command("XRANGE", key, b"(" + position, "+", "COUNT", count)
+        return [(identity, fields[b"e"]) for identity, fields in found]
+
     async def check_position(self, shard: int, position: bytes) -> None:
-        """Refused(RESYNC_REQUIRED) unless no entry behind the position can have been dropped."""
+        """Refused(RESYNC_REQUIRED) unless no event behind the position can have been dropped."""
         key = _key(shard)
         length, same, last = await self.connection.read(
             [("XLEN", key), ("XRANGE", key, position, position), ("XREVRANGE", key, "+", "-", "COUNT", 1)]
@@ -64,7 +70,7 @@ class LogOperations(Core):
 
 
 def _key(shard: int) -> bytes:
-    return keys.tag(shard) + b":log"
+    return keys.tag(shard) + b":events"
 
 
 def _numbers(position: bytes) -> tuple[int, int]:
@@ -74,11 +80,7 @@ def _numbers(position: bytes) -> tuple[int, int]:
 
 def parse_entry(position: bytes, fields: dict[bytes, bytes]) -> LogEntry:
     raw = fields[b"v"]
-    event = None
-    if raw:
-        kind, mailbox, source, length = EVENT.unpack_from(raw)
-        uids = raw[EVENT.size : EVENT.size + length]
-        event = LogEvent(kind, mailbox, source, uids, raw[EVENT.size + length :].decode())
-    return LogEntry(
-        position, fields[b"a"].decode(), int(fields[b"s"]), int(fields[b"t"]), fields[b"e"], event
-    )
+    kind, mailbox, source, length = EVENT.unpack_from(raw)
+    uids = raw[EVENT.size : EVENT.size + length]
+    event = LogEvent(kind, mailbox, source, uids, raw[EVENT.size + length :].decode())
+    return LogEntry(position, fields[b"a"].decode(), int(fields[b"s"]), _numbers(position)[0], event)

@@ -24,11 +24,13 @@ DATE = 1_700_000_000 << 16 | 60
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, connection: Connection | None = None, mark: bool = True) -> AsyncIterator[Index]:
+async def opened(
+    url: str, connection: Connection | None = None, mark: bool = True, redo_log_octets: int = 1 << 40
+) -> AsyncIterator[Index]:
     """An index on a Redis, with the marker of a complete platform in every shard."""
     connection = connection or Connection(url, timeout=20.0)
     await connection.start()
-    index = Index(connection)
+    index = Index(connection, redo_log_octets=redo_log_octets)
     index.generation = GENERATION
     if mark:
         await mark_shards(connection, GENERATION)
@@ -92,7 +94,9 @@ async def keys_of(index: Index, *parts: bytes | str) -> dict[bytes, Any]:
     found: dict[bytes, Any] = {}
     for node in index.connection.servers:
         for key in await node.call(("KEYS", b"*"), False):
-            if key.endswith((b":gen", b":log")) or not all(_octets(part) in key for part in parts):
+            if key.endswith((b":gen", b":log", b":logged", b":events")) or not all(
+                _octets(part) in key for part in parts
+            ):
                 continue
             if await node.call(("TTL", key), False) == -1:
                 found[key] = await _value(node, key)

@@ -122,9 +122,23 @@ async def _collect(index: Index, scope: Scope) -> None:
 
 async def _check_replay(index: Index, redis: Redis) -> None:
     before = await keys_of(index)
-    logs = await asyncio.gather(*(index.log_since(shard, START, 10_000) for shard in range(keys.SHARDS)))
+    logs = await asyncio.gather(*(index.effects(shard, START, 10_000) for shard in range(keys.SHARDS)))
     redis.flush()
     for shard, entries in enumerate(logs):
-        for entry in entries:
-            await replay(index.connection, keys.tag(shard), entry.effects)
+        for _, effects in entries:
+            await replay(index.connection, keys.tag(shard), effects)
     assert await keys_of(index) == before
+
+
+async def test_the_log_is_bounded_in_octets(redis: Redis) -> None:
+    """Long entries and short ones: never more than the bound, or than the last entry."""
+    redis.flush()
+    async with opened(redis.url, redo_log_octets=4000) as index:
+        scope = Scope((await new_account(index)).account)
+        shard = keys.shard_of(scope.account)
+        for count in (1, 1, 1, 40, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1):
+            await fill(index, scope, count)
+            entries = await index.effects(shard, START, 10_000)
+            assert len(entries) == 1 or sum(len(effects) for _, effects in entries) <= 4000
+            assert entries
+        assert len(await index.log_since(shard, START, 10_000)) > 10  # events have a bound of their own

@@ -46,6 +46,8 @@ WRITES = {
     "SETRANGE",
     "SET",
     "HSET",
+    "INCRBY",
+    "XTRIM",
     "HDEL",
     "DEL",
     "ZADD",

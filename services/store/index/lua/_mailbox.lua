@@ -104,9 +104,13 @@ local function flush_page(box, page)
   if page.dropped then return end
   local key, changes = page_key(box, page.number), 0
   for _ in pairs(page.changed) do changes = changes + 1 end
-  if #page.appended > 0 then
-    effect('S', key, '0', struct.pack('<I4I4I4I4', unpack(page.words)))
-    effect('S', key, int(16 + 80 * page.n), table.concat(page.appended))
+  local bitmap, appended = struct.pack('<I4I4I4I4', unpack(page.words)), table.concat(page.appended)
+  if #page.appended > 0 and changes == 0 and (#page.appended > 16 or page.words[4] >= 2147483648) then
+    -- Written anew when its last slot is taken: SETRANGE leaves room for as much again behind what it adds.
+    effect('W', key, bitmap .. string.sub(page.raw, 17) .. appended)
+  elseif #page.appended > 0 then
+    effect('S', key, '0', bitmap)
+    effect('S', key, int(16 + 80 * page.n), appended)
   end
   if changes > 16 then
     local pieces, from = {}, 17

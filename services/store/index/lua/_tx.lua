@@ -7,13 +7,14 @@
 -- KEYS[1]  {s0421}:a:<account>   all keys of the account begin with it
 -- ARGV[1]  request id, 16 octets, or ''       ARGV[4]  now, Unix milliseconds
 -- ARGV[2]  digest of the arguments, 8 octets  ARGV[5]  credential epoch, '' unchecked
--- ARGV[3]  generation id of the platform      ARGV[6]  log entries to keep
--- ARGV[7…] the script's own
+-- ARGV[3]  generation id of the platform      ARGV[6]  events to keep
+--                                             ARGV[7]  octets of redo log to keep
+-- ARGV[8…] the script's own
 local P = KEYS[1]
 local SHARD, ACCOUNT = string.match(P, '^({s%d+}):a:(.+)$')
 local REQUEST, DIGEST, GENERATION = ARGV[1], ARGV[2], ARGV[3]
-local NOW, EPOCH, RETENTION = tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local OWN = 6
+local NOW, EPOCH, RETENTION, LOG_OCTETS = tonumber(ARGV[4]), ARGV[5], ARGV[6], tonumber(ARGV[7])
+local OWN = 7
 local SEQ_JUMP, UID_JUMP, TWO32 = 1048576, 10000, 4294967296
 local REQUEST_TTL, DEDUPE_TTL, HOUR, DAY = 1500000, 172800000, 3600000, 86400000
 local MOST_GAPS = 64
@@ -124,6 +125,17 @@ local function remember(reply)
   end
 end
 
+-- The redo log is bounded in octets: one that has become too long goes, but for this entry.
+local function log_effects(seq)
+  local packed = pack_effects()
+  local key, size = SHARD .. ':log', #packed + 100
+  redis.call('XADD', key, '*', 'a', ACCOUNT, 's', seq, 't', int(NOW), 'e', packed)
+  if redis.call('INCRBY', SHARD .. ':logged', size) > LOG_OCTETS then
+    redis.call('XTRIM', key, 'MAXLEN', 1)
+    redis.call('SET', SHARD .. ':logged', size)
+  end
+end
+
 -- The only place that writes. `what` is an event, or nil for a change that nobody is told of.
 local function commit(reply, what)
   for _, flush in ipairs(flushes) do flush() end
@@ -145,10 +157,11 @@ local function commit(reply, what)
     end
   end
   for _, t in ipairs(transients) do redis.call('EXISTS', t[2]) end
+  for _, name in ipairs({ ':log', ':logged', ':events' }) do redis.call('EXISTS', SHARD .. name) end
   local seq = int(account.seq or 0)
-  if #effects > 0 or what then
-    redis.call('XADD', SHARD .. ':log', 'MAXLEN', '~', RETENTION, '*', 'a', ACCOUNT, 's', seq, 't', int(NOW),
-      'e', pack_effects(), 'v', what or '')
+  if #effects > 0 then log_effects(seq) end
+  if what then
+    redis.call('XADD', SHARD .. ':events', 'MAXLEN', '~', RETENTION, '*', 'a', ACCOUNT, 's', seq, 'v', what)
   end
   for _, e in ipairs(effects) do redis.call(COMMANDS[e[1]], unpack(e, 2)) end
   for _, t in ipairs(transients) do redis.call(unpack(t)) end
