@@ -10,7 +10,7 @@ from html import unescape
 
 from services.common.mime.charset import incremental_decoder
 
-MAX_PREVIEW = 200  # characters (RFC 8970 §3.2)
+MAX_PREVIEW = 100  # characters: what lists show; RFC 8970 §3.2 allows 200, at 60 octets of Redis a message
 # Octets of the part that a preview is made from: enough to get past a style sheet.
 PREVIEW_OCTETS = 16 * 1024
 # A quoted-printable line is at most 76 octets (RFC 2045 §6.7); more is broken and cut anywhere.
@@ -78,14 +78,14 @@ def decoded_text(octets: bytes, encoding: bytes, charset: bytes) -> str:
 
 
 def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes:
-    """At most 200 characters of UTF-8 in one line, from the beginning of a text part (RFC 8970)."""
+    """At most MAX_PREVIEW characters of UTF-8 in one line, from the beginning of a text part (RFC 8970)."""
     if (
         not html
         and octets.isascii()
         and encoding in (b"7BIT", b"8BIT")
         and not charset.upper().startswith(_SHIFTING)
     ):
-        # Enough for 200 characters unless most of it is white space.
+        # Enough for that many unless most of it is white space.
         words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
         if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
             return words[:MAX_PREVIEW].rstrip()

@@ -144,7 +144,7 @@ def check_whole(found: Scan, message: bytes) -> None:
     assert isinstance(parse(found.body_structure), list)
     assert isinstance(parse(found.envelope), list)
     assert parse(body_from_structure(found.body_structure)) is not None
-    assert len(found.preview.decode()) <= 200
+    assert len(found.preview.decode()) <= 100
     for part in found.parts:
         assert part.header_start <= part.body_start <= part.text_start <= part.end <= len(message)
 
