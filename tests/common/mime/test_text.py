@@ -56,7 +56,7 @@ def test_pieces_of_any_size(text: str, size: int, encoding: str) -> None:
 
 PREVIEWS = [
     ("\n  Hello,\n\n  world \n", "Hello, world"),
-    ("\n" + "word " * 100, ("word " * 100)[:199]),
+    ("\n" + "word " * 100, ("word " * 100)[:99]),
     (
         "Content-Type: text/html\n\n<html><head><title>T</title><style>p {}</style></head>"
         "<body><!-- x --><p>One &amp;\n two</p><script>no()</script>&nbsp;three",
