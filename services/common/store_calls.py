@@ -129,13 +129,13 @@ class Caller:
 class Tries:
     """The tries of one call: which replica, how long, and when to give up."""
 
-    __slots__ = ("_account", "_deadline", "_others", "_pauses", "_replicas", "_turn", "replica", "timeout")
+    __slots__ = ("_account", "_deadline", "_others", "_pauses", "_replicas", "_tried", "replica", "timeout")
 
     def __init__(self, replicas: Replicas, account: str, timeout: float) -> None:
         self.timeout = timeout
         self._deadline = asyncio.get_running_loop().time() + timeout
         self._replicas, self._account = replicas, account
-        self._turn = 0
+        self._tried: list[Replica] = []
         order = self._choose()
         self._others = len(order) > 1
         self._pauses = pauses(len(order))
@@ -146,7 +146,8 @@ class Tries:
         if not order:
             self._replicas.look_again()
             raise Unavailable()
-        self.replica = order[0]
+        # Each once before any of them twice: one that another call shuns may be well again.
+        self.replica = min(order, key=self._tried.count)
         return order
 
     def restart(self) -> None:
@@ -160,7 +161,7 @@ class Tries:
     @property
     def seconds(self) -> float:
         """For this try. The first leaves time for one on another replica."""
-        return self.left / 2 if self._turn == 0 and self._others else max(self.left, 0.001)
+        return self.left / 2 if not self._tried and self._others else max(self.left, 0.001)
 
     async def next(self, error: grpc.aio.AioRpcError) -> None:
         """Get ready for another try, or raise what the call ends with."""
@@ -173,7 +174,7 @@ class Tries:
         pause = next(self._pauses, None)
         if pause is None or pause >= self.left:
             raise fault
-        self._turn += 1
+        self._tried.append(self.replica)
         await asyncio.sleep(pause)
         self._choose()
 

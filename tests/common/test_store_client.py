@@ -103,6 +103,20 @@ async def test_second_replica_under_the_same_request_id(
     assert answer.mailbox.id == 1
 
 
+async def test_a_replica_that_was_slow_is_tried_all_the_same_when_the_other_is_down(
+    stores: list[SmallStore], ledger: Ledger
+) -> None:
+    async with running(*stores, timeout=2.0) as client:
+        await client.mailboxes.SyncMailbox(SyncMailboxRequest(account="a1"))
+        first, second = preferred(ledger, stores)
+        first.behave("hang")
+        await client.mailboxes.CreateMailbox(REQUEST)  # the first is shunned as slow now
+        second.behave(*["down"] * 20)
+        ledger.seen.clear()
+        await client.mailboxes.CreateMailbox(REQUEST)
+        assert [name for name, _, _ in ledger.seen] == [second.name, first.name]
+
+
 async def test_a_replica_that_hangs_leaves_time_for_the_other(
     stores: list[SmallStore], ledger: Ledger
 ) -> None:
