@@ -48,7 +48,7 @@ class Transaction:
         self, store: StoreClient, login: StoreSession | None, spawn: Spawn, reverse_path: str
     ) -> None:
         self._store, self._login, self._spawn = store, login, spawn
-        self.id = new_request_id()  # of the delivery, however often it is tried
+        self.id = new_request_id()  # names it in replies, trace fields and logs
         self.reverse_path = reverse_path  # "" for <>
         self.recipients: list[Recipient] = []
         self.failure: Fault | None = None  # told at the end of the message
@@ -85,8 +85,8 @@ class Transaction:
             assert self._uploaded is not None
             await self._pass_on(None)
             source = MessageSource(upload=(await self._uploaded).upload)
+        # Its request id is made now, not at MAIL: the store takes none that is old, and senders are slow.
         request = delivery_pb2.DeliverRequest(
-            request_id=self.id,
             reverse_path=self.reverse_path,
             recipients=[
                 delivery_pb2.DeliverRequest.Recipient(account=recipient.account)

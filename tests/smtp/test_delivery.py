@@ -3,6 +3,8 @@
 import asyncio
 import email
 import email.policy
+import os
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from buuta.v1 import delivery_pb2, mailbox_pb2, message_pb2
 from services.common.errors import Refused
 from services.common.store_client import StoreClient
+from services.smtp import transaction
 from tests.smtp.support import MAX_MESSAGE_SIZE, VARIABLES, Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,6 +99,17 @@ async def test_a_repeated_message_is_stored_once(platform: Platform) -> None:
     assert len(await inbox(platform, "twice")) == 1
     assert (await say(platform, message, "twice@example.test", sender="d@example.net")).startswith(b"250 ")
     assert len(await inbox(platform, "twice")) == 2
+
+
+async def test_a_message_that_takes_an_hour_to_come(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a transaction made at its beginning is old by then: the store refuses old request ids."""
+    await platform.store.create_account("slow")
+    begun = int(time.time() - 3600) * 1000
+    monkeypatch.setattr(transaction, "new_request_id", lambda: begun.to_bytes(6, "big") + os.urandom(10))
+    assert (await say(platform, b"Subject: slow\r\n\r\nx\r\n", "slow@example.test")).startswith(b"250 ")
+    assert len(await inbox(platform, "slow")) == 1
 
 
 async def test_a_looping_message_is_refused(platform: Platform) -> None:
