@@ -4,9 +4,9 @@ What changes something is here; what reads is in `reading.py` and `octets.py`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ FIRST_SECOND, LAST_SECOND, ZONE_MINUTES = -62_135_596_800, 253_402_300_799, 1440
 OPERATIONS = frozenset(pb.UpdateFlagsRequest.Operation.values()) - {0}
 # Characters that no atom has (RFC 3501 §9), and what would break our lists.
 NOT_ATOM = frozenset(b'(){%*"\\] \x7f') | frozenset(range(32))
+T = TypeVar("T")
 
 
 class MessageService(message_pb2_grpc.MessageServiceServicer):
@@ -105,7 +106,9 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         scope, name = self._scope(request, context), normal_name(request.destination)
         await self._index.check_room()
         uids = read_uids(request.uids)
-        done = await self._index.copy(scope, request_of(request), request.mailbox, uids, name, move=False)
+        done = await _to_its_end(
+            self._index.copy(scope, request_of(request), request.mailbox, uids, name, move=False)
+        )
         return pb.CopyMessagesResponse(
             uidvalidity=done.uidvalidity,
             source_uids=done.source_uids.tobytes(),
@@ -171,6 +174,16 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         async with aclosing(reading.search_mailbox(self._platform, scope, request)) as responses:
             async for response in responses:
                 yield response
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Not given up with its caller: a copy is never left half done (RFC 9051 §6.4.7)."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
 
 
 def _new(entry: pb.AppendRequest.Entry, incoming: Incoming) -> NewMessage:

@@ -38,6 +38,7 @@ class Threads:
             except asyncio.CancelledError:
                 if not work.cancel():
                     await asyncio.wait((done,))
+                    done.exception()  # seen; nobody waits for it any more
                 raise
         finally:
             self._free.release()
