@@ -51,11 +51,9 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         """The account of a user name: a full address, or a local part in the default domain."""
         address = username if "@" in username else f"{username}@{self._platform.default_domain}"
         try:
-            found = await self._platform.directory.find(normalise(address))
+            return await self._platform.directory.account(normalise(address))
         except SyntaxFault:
             return None
-        header = await self._platform.index.account(found.account) if found else None
-        return (found.account, header) if found and header else None
 
     async def _check_identity(self, identity: str, account: str) -> None:
         """Only the user's own account can be acted as."""

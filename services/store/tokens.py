@@ -45,23 +45,26 @@ class Tokens:
     """Signs and checks for one platform."""
 
     def __init__(self, cluster_key: str) -> None:
-        self._cluster_key = cluster_key.encode()
+        self._services = {role: service_token(cluster_key, role) for role in ROLES}
+        self._keys = {
+            purpose: hmac.digest(cluster_key.encode(), b"buuta " + purpose, hashlib.sha256)
+            for purpose in (b"session", b"upload")
+        }
 
     def _sign(self, purpose: bytes, data: bytes) -> bytes:
-        key = hmac.digest(self._cluster_key, b"buuta " + purpose, hashlib.sha256)
-        return hmac.digest(key, data, hashlib.sha256)[:SIGNATURE]
+        return hmac.digest(self._keys[purpose], data, hashlib.sha256)[:SIGNATURE]
 
     # -- services -----------------------------------------------------------------------
 
     def service_token(self, role: str) -> str:
         """The token of a role; front ends get it as SERVICE_TOKEN."""
-        return service_token(self._cluster_key.decode(), role)
+        return self._services[role]
 
     def service_role(self, authorization: str) -> str:
         """The role of `Bearer <token>`; Refused(SERVICE_TOKEN) otherwise."""
         scheme, _, token = authorization.partition(" ")
         role = token.partition(":")[0]
-        known = role in ROLES and hmac.compare_digest(self.service_token(role).encode(), token.encode())
+        known = role in ROLES and hmac.compare_digest(self._services[role].encode(), token.encode())
         if scheme.lower() != "bearer" or not known:
             raise Refused("SERVICE_TOKEN", "A valid service token is needed")
         return role

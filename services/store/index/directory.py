@@ -9,16 +9,18 @@ it is gone, and it falls.
 
 import asyncio
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from services.common.errors import Refused, Unavailable
 from services.store.index import keys
-from services.store.index.accounts import DOMAINS
+from services.store.index.accounts import DOMAINS, AccountHeader
 from services.store.index.connection import Connection
 from services.store.index.core import Request, Scope
 from services.store.index.index import Index
 
 STALE_MS = 60_000
+MOST_GUESSES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Directory:
 
     def __init__(self, connection: Connection, index: Index) -> None:
         self._connection, self._index = connection, index
+        self._guesses: OrderedDict[str, str] = OrderedDict()  # accounts by address, as last found
 
     # -- finding ------------------------------------------------------------------------
 
@@ -44,6 +47,8 @@ class Directory:
         """
         local, _, domain = address.rpartition("@")
         base = local.split("+", 1)[0] or local
+        if guessed := await self._guessed(f"{base}@{domain}"):
+            return Resolved(guessed[0], guessed[1].address)
         found, known = await self._lookup(f"{base}@{domain}", domain)
         if not known:
             raise Refused("DOMAIN_UNKNOWN", "Not a domain of ours")
@@ -55,6 +60,25 @@ class Directory:
         """Who has exactly this address."""
         found, _ = await self._lookup(address, address.rpartition("@")[2])
         return found
+
+    async def account(self, address: str) -> tuple[str, AccountHeader] | None:
+        """The account that has exactly this address, and its header as it is now."""
+        if guessed := await self._guessed(address):
+            return guessed
+        found = await self.find(address)
+        header = await self._index.account(found.account) if found else None
+        return (found.account, header) if found and header else None
+
+    async def _guessed(self, address: str) -> tuple[str, AccountHeader] | None:
+        """Where the address was found last, if the account, which is the authority, lists it still."""
+        account = self._guesses.get(address)
+        if account is None:
+            return None
+        header = await self._index.account(account)
+        if header is not None and address in (header.address, *header.aliases):
+            return account, header
+        self._guesses.pop(address, None)
+        return None
 
     async def _lookup(self, address: str, domain: str) -> tuple[Resolved | None, bool]:
         key = _key(address)
@@ -75,6 +99,9 @@ class Directory:
         found = Resolved(account, claim[b"primary"].decode())
         if claim[b"state"] != b"settled" and not await self._reconcile(address, found, int(claim[b"time"])):
             return None, bool(known)
+        self._guesses[address] = account
+        if len(self._guesses) > MOST_GUESSES:
+            self._guesses.popitem(last=False)
         return found, bool(known)
 
     async def _reconcile(self, address: str, found: Resolved, made: int) -> bool:

@@ -135,3 +135,20 @@ async def test_drop(index: Index, directory: Directory) -> None:
     assert await directory.addresses("example.test", "", 10) == [(ADDRESS, scope.account)]
     await directory.drop(ADDRESS, scope.account)
     assert not [key for key in await keys_of(index) if b":@" in key or b":dom:" in key]
+
+
+async def test_an_address_that_has_moved_is_found_where_it_is_now(index: Index) -> None:
+    """Whoever has found it before asks the account, not its own memory."""
+    directory, other = Directory(index.connection, index), Directory(index.connection, index)
+    first = (await new_account(index)).account
+    header = await index.account(first)
+    assert header is not None
+    await directory.claim(header.address, first, header.address)
+    await directory.settle(header.address, first, header.address)
+    for _ in range(2):
+        found = await other.account(header.address)
+        assert found is not None
+        assert found[0] == first
+    await index.delete_account(request().id, first)
+    await directory.drop(header.address, first)
+    assert await other.account(header.address) is None
