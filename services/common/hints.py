@@ -22,6 +22,7 @@ from services.common.store_client import StoreClient, StoreSession
 
 POLL = 30.0
 RECONNECT = 0.5  # seconds, on average, before the stream is opened again
+GATHER = 0.02  # seconds to collect changes of interests: a session that only looks in causes none
 BATCH = 500  # accounts added in one request
 
 Callback = Callable[[Hint], None]
@@ -49,6 +50,7 @@ class HintHub:
         self._client, self._poll = client, poll
         self._accounts: dict[str, set[Subscription]] = {}
         self._changed: set[str] = set()  # accounts to tell the store about, added or dropped
+        self._added: set[str] = set()  # what the store has been asked to watch on this stream
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -114,12 +116,14 @@ class HintHub:
     async def _write(self, call: Call) -> None:
         """Add all accounts, then what changes, and all again every POLL seconds."""
         loop = asyncio.get_running_loop()
+        self._added.clear()
         while True:
-            self._changed.clear()
+            changed, self._changed = self._changed, set()
             self._wake.clear()
-            await self._send(call, set(self._accounts))
+            await self._send(call, changed | self._accounts.keys())
             deadline = loop.time() + self._poll * random.uniform(0.8, 1.2)
             while await self._woken(deadline):
+                await asyncio.sleep(GATHER)
                 changed, self._changed = self._changed, set()
                 await self._send(call, changed)
 
@@ -140,9 +144,12 @@ class HintHub:
                 if held := self._accounts.get(account):
                     token = max(held, key=lambda each: each.session.expire_time).session.token
                     request.add.append(WatchedAccount(account=account, session_token=token))
-                else:
+                    self._added.add(account)
+                elif account in self._added:
                     request.remove.append(account)
-            await call.write(request)
+                    self._added.remove(account)
+            if request.add or request.remove:
+                await call.write(request)
 
     def _deliver(self, hint: Hint, group: asyncio.TaskGroup) -> None:
         if hint.ended:
