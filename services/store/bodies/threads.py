@@ -9,6 +9,7 @@ makes calls fail, not pile up.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import IOBase
 from typing import ParamSpec, TypeVar
 
 from services.common.errors import Unavailable
@@ -38,7 +39,9 @@ class Threads:
             except asyncio.CancelledError:
                 if not work.cancel():
                     await asyncio.wait((done,))
-                    done.exception()  # seen; nobody waits for it any more
+                    # Nobody waits for it any more: an error is seen, and a file that was opened is closed.
+                    if done.exception() is None and isinstance(opened := done.result(), IOBase):
+                        opened.close()
                 raise
         finally:
             self._free.release()

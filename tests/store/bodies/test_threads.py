@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from io import FileIO
+from pathlib import Path
 
 import pytest
 
@@ -48,4 +50,24 @@ async def test_callers_beyond_the_threads_wait_for_a_bounded_time() -> None:
     release.set()
     assert await first
     assert await threads.run(int) == 0
+    await threads.close()
+
+
+async def test_a_file_whose_opener_has_given_up_is_closed(tmp_path: Path) -> None:
+    threads, running, release = Threads(1, "test"), asyncio.Event(), threading.Event()
+    loop, files = asyncio.get_running_loop(), list[FileIO]()
+
+    def open_slowly() -> FileIO:
+        loop.call_soon_threadsafe(running.set)
+        release.wait()
+        files.append(FileIO(tmp_path / "x", "xb"))
+        return files[0]
+
+    task = asyncio.create_task(threads.run(open_slowly))
+    await running.wait()
+    task.cancel()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert files[0].closed
     await threads.close()
