@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import os
 import poplib
+import random
 import signal
 import smtplib
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from buuta.client import Client
 from buuta.v1.account_pb2 import CreateAccountRequest, Password
-from tests.support.processes import missing
+from tests.support.processes import PORT_RANGE, missing
 
 PATIENCE = 90.0
 PORTS = (25, 587, 465, 110, 995, 143, 993, 51, 91, 92, 93, 94)
@@ -26,7 +27,8 @@ imaplib._MAXLINE = 50_000_000  # type: ignore[attr-defined]
 
 def free_offset() -> int:
     """An offset at which all ports of a platform are free right now."""
-    for offset in range(20000 + os.getpid() % 100 * 300, 60000, 1000):
+    for _ in range(100):
+        offset = random.randint(PORT_RANGE[0], PORT_RANGE[1] - max(PORTS))
         sockets = []
         try:
             for port in PORTS:

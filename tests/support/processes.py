@@ -7,6 +7,7 @@ binary is missing the tests that need it say so and are skipped, except in CI
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,13 +21,19 @@ import pytest
 
 MINIO_PACKAGE = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
 START_TIMEOUT = 60.0
+# Below those that Linux gives to outgoing connections, which may come between the choice and its use.
+PORT_RANGE = (11_000, 32_000)
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port nobody listens on right now, and that no outgoing connection takes either."""
+    while True:
+        port = random.randint(*PORT_RANGE)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 
@@ -49,11 +56,15 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it and do not wait."""
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 self.argv(self.port), cwd=self.folder, stdout=log, stderr=log, env={**os.environ, **self.env}
             )
-        self.wait_ready()
 
     def wait_ready(self) -> None:
         assert self.process is not None
