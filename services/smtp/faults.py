@@ -9,6 +9,7 @@ REPLIES = {
     "SEQUENCE": (503, "5.5.1"),
     "PARAMETER": (555, "5.5.4"),
     "SMTPUTF8": (553, "5.6.7"),
+    "ADDRESS": (553, "5.1.3"),
     "USER_UNKNOWN": (550, "5.1.1"),
     "DOMAIN_UNKNOWN": (550, "5.7.1"),
     "RELAY_LATER": (450, "4.4.0"),

@@ -40,7 +40,9 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
         if who.session is None and who.role not in (ADMIN, RECEIVER):
             raise Refused("SESSION_ENDED", "A session is needed")
         try:
-            address = normalise(request.address)
+            # "postmaster" alone is for us (RFC 5321 §4.5.1).
+            alone = "@" not in request.address
+            address = normalise(request.address + (f"@{self._platform.default_domain}" if alone else ""))
         except SyntaxFault as fault:
             raise Refused("ADDRESS", fault.text) from fault
         found = await self._platform.directory.resolve(address)

@@ -11,6 +11,8 @@ import structlog
 import trustme
 from prometheus_client import CollectorRegistry
 
+from buuta.v1.account_pb2 import CreateAliasRequest
+from buuta.v1.delivery_pb2 import ResolveRecipientRequest
 from services.common.listener import Endpoint, Limits, Server
 from services.common.store_client import StoreClient
 from services.smtp.handlers.table import HANDLERS
@@ -61,6 +63,9 @@ async def running_platform(redis_url: str, folder: Path, **settings: str) -> Asy
     authority.configure_trust(client_context)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(running_store(redis_url, folder, **settings))
+        bob = await store.admin.delivery.ResolveRecipient(ResolveRecipientRequest(address="bob@example.test"))
+        postmaster = CreateAliasRequest(account=bob.account, address="postmaster@example.test")
+        await store.admin.accounts.CreateAlias(postmaster)
         clients = {}
         for role in ("submission", "mx"):
             clients[role] = StoreClient(store.endpoint, store.token(role), 10.0)

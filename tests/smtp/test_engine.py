@@ -82,6 +82,10 @@ def test_faults_that_are_not_ours_to_judge_are_temporary() -> None:
     assert reply_to(Fault("?")).startswith(b"451")
 
 
+def test_an_address_that_the_store_does_not_take_is_bad_for_ever() -> None:
+    assert reply_to(Refused("ADDRESS", "?")) == b"553 5.1.3 ?\r\n"
+
+
 def converse(octets: bytes, size: int) -> list[Event]:
     """All events, moving as a session would; chunks of message octets are joined."""
     engine, events = Engine(10_000), []

@@ -76,6 +76,7 @@ async def _deliver(session: SmtpSession, transaction: Transaction, size: int) ->
         gone=len(outcome.gone),
         outcome=word,
     )
+    session.mistakes = 0  # of a server that keeps its connection for many messages
     session.send(reply(250, "2.0.0", f"Ok: stored as {transaction.id.hex()}"))
 
 

@@ -27,12 +27,8 @@ async def perform(session: SmtpSession, command: Rcpt) -> None:
 
 
 async def _resolve(session: SmtpSession, command: Rcpt) -> str:
-    # "postmaster" alone is ours to take (RFC 5321 §4.5.1): in the domain of this server's name.
-    address = command.mailbox.address
-    if not command.mailbox.domain:
-        address = f"{command.mailbox.local_part.lower()}@{session.service.hostname}"
     try:
-        request = ResolveRecipientRequest(address=address)
+        request = ResolveRecipientRequest(address=command.mailbox.address)
         response = await session.store.delivery.ResolveRecipient(request, session=session.login)
     except Refused as refused:
         if refused.reason != "DOMAIN_UNKNOWN":

@@ -143,6 +143,8 @@ def _path(rest: bytes, prefix: bytes) -> tuple[Mailbox | None, bytes]:
 
 def _mail(rest: bytes) -> Command:
     path, behind = _path(rest, b"FROM:")
+    if path is not None and not path.domain:  # "postmaster" alone is a recipient only (§4.1.1.3)
+        raise SyntaxFault("Malformed address")
     found = parse_parameters(behind)
     only(found, frozenset({b"SIZE", b"BODY", b"AUTH"}))
     size = found.get(b"SIZE", b"0") or b""

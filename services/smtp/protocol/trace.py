@@ -7,6 +7,8 @@ from email.utils import format_datetime
 
 # A message that passed more servers than this goes in circles (RFC 5321 §6.3).
 MAX_RECEIVED = 100
+# What a client calls itself is taken as it is, but must not break the field's syntax.
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -39,7 +41,7 @@ def trace_fields(reverse_path: str, hop: Hop) -> bytes:
     recipient = f"\r\n\tfor <{hop.recipient}>" if hop.recipient else ""
     return (
         f"Return-Path: <{reverse_path}>\r\n"
-        f"Received: from {hop.hello} ([{address}]){cipher}\r\n"
+        f"Received: from {_NOT_IN_A_NAME.sub('?', hop.hello)} ([{address}]){cipher}\r\n"
         f"\tby {hop.hostname} with {protocol_name(hop)} id {hop.id}{recipient};\r\n"
         f"\t{format_datetime(hop.time)}\r\n"
     ).encode("ascii", "replace")
