@@ -40,6 +40,7 @@ INACTIVITY = 1800.0  # RFC 3501 §5.4: at least 30 minutes
 LITERAL_TIMEOUT = 300.0  # a literal that makes no progress
 MAX_MISTAKES = 20  # commands that are none, in a row
 MAX_FAILED_LOGINS = 3
+INBOX = "INBOX"
 
 # These carry sequence numbers that an EXPUNGE among their replies would shift (RFC 3501 §7.4.1).
 HOLD_EXPUNGES = frozenset({b"FETCH", b"STORE", b"SEARCH"})
@@ -186,12 +187,6 @@ class ImapSession(Session):
         self.engine.state = State.AUTHENTICATED
         self.engine.raise_limits()
 
-    def login_failed(self) -> None:
-        """Wrong credentials; the reply is already on its way up as a fault."""
-        self.failed_logins += 1
-        if self.failed_logins >= MAX_FAILED_LOGINS:
-            self.end()
-
     def subscribe(self) -> None:
         """Have hints of the account; before its state is read."""
         if self._subscription is None:
@@ -231,6 +226,10 @@ class ImapSession(Session):
             raise
         if answer.mailbox.uidvalidity != selected.uidvalidity:
             self.end(b"The selected mailbox has been replaced")
+            return
+        if selected.name == INBOX != answer.mailbox.name:
+            # Its messages have another name now and INBOX has other UIDs (RFC 9051 §6.3.6): SELECT tells.
+            self.end(b"INBOX has been renamed")
             return
         selected.name = answer.mailbox.name
         view.apply(answer)
@@ -310,12 +309,16 @@ class ImapSession(Session):
             self.log.warning("unavailable", cause=str(fault.__cause__ or fault))
             self.service.metrics.unavailable.inc()
         self.tagged(b"BAD" if isinstance(fault, SyntaxFault) else b"NO", fault.text, code_of(fault))
+        if self.failed_logins >= MAX_FAILED_LOGINS:
+            self.end(b"Too many failed logins")
 
     def _mistake(self, event: events.BadCommand) -> None:
         self.tag = event.tag
         self.tagged(b"BAD", event.text, event.code)
         self.mistakes += 1
-        if event.fatal or self.mistakes >= MAX_MISTAKES:
+        if event.fatal:
+            self.end(event.text.encode())
+        elif self.mistakes >= MAX_MISTAKES:
             self.end(b"Too many mistakes")
 
     # -- changes by others --------------------------------------------------------------

@@ -127,10 +127,12 @@ def test_limits() -> None:
     assert after == noop(b"b")
 
 
-def test_a_literal_without_end_is_fatal() -> None:
-    (bad,) = events(engine(), b"a foo {4294967295+}\r\n")
+@pytest.mark.parametrize("start", [b"foo", b"append x", b"append", b"select", b"select x"])
+@pytest.mark.parametrize("size", [b"4294967295", b"0000000000004294967295"[-20:], b"9" * 20])
+def test_a_literal_without_end_is_fatal(start: bytes, size: bytes) -> None:
+    (bad,) = events(engine(), b"a %b {%b+}\r\n" % (start, size))
     assert isinstance(bad, BadCommand)
-    assert bad.fatal
+    assert (bad.tag, bad.fatal) == (b"a", True)
 
 
 def test_a_long_line_that_ends_in_a_literal() -> None:
@@ -189,6 +191,14 @@ def test_append_refused() -> None:
 @pytest.mark.parametrize("arguments", [b"x (\\Foo)", b"x (a", b'x "yesterday"', b"x y", b"(\\Seen)", b""])
 def test_bad_append(arguments: bytes) -> None:
     bad, after = events(engine(), b"a append %b {7+}\r\nc noop\r\r\nb noop\r\n" % arguments)
+    assert isinstance(bad, BadCommand)
+    assert bad.tag == b"a"
+    assert after == noop(b"b")
+
+
+@pytest.mark.parametrize("arguments", [b"", b" ", b" x", b" x ", b" x (\\Seen) ", APPEND[8:]])
+def test_append_without_a_message(arguments: bytes) -> None:
+    bad, after = events(engine(), b"a append%b\r\nb noop\r\n" % arguments)
     assert isinstance(bad, BadCommand)
     assert bad.tag == b"a"
     assert after == noop(b"b")

@@ -134,3 +134,20 @@ async def test_a_connection_lost_inside_append_stores_nothing(platform: Platform
     status = await other.command("b STATUS INBOX (MESSAGES)")
     assert status[0] == b'* STATUS "INBOX" (MESSAGES 0)\r\n'
     other.close()
+
+
+async def test_nul_in_a_message_is_in_no_literal(platform: Platform) -> None:
+    """A sender's server lets it through, and a literal must not hold it (RFC 3501 §9, CHAR8)."""
+    account = await platform.new_account()
+    entry = AppendRequest.Entry(message=MessageSource(inline=b"Subject: x\0y\r\n\r\nab\0c\r\n"))
+    await platform.store.admin.messages.Append(
+        AppendRequest(account=account["account"], name="INBOX", entries=[entry])
+    )
+    client = await Client.logged_in(platform, account)
+    await client.command("b SELECT INBOX")
+    whole = b"".join(await client.command("c FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT] ENVELOPE)"))
+    header = b"".join(await client.command("d FETCH 1 BODY.PEEK[HEADER.FIELDS (Subject)]"))
+    assert b"{22}\r\nSubject: x\x80y\r\n\r\nab\x80c\r\n BODY[TEXT] {6}\r\nab\x80c\r\n" in whole
+    assert b"{16}\r\nSubject: x\x80y\r\n\r\n)" in header
+    assert b"\0" not in whole + header
+    client.close()

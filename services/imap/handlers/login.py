@@ -28,7 +28,7 @@ async def log_in(session: ImapSession, username: str, password: bytes, authzid: 
         logins.labels(reason).inc()
         session.log.info("login failed", reason=reason)
         if reason in WRONG:
-            session.login_failed()
+            session.failed_logins += 1
         raise
     logins.labels("ok").inc()
     session.log.info("login", account=store.account)

@@ -14,6 +14,7 @@ from services.imap.view import View
 async def perform(session: ImapSession, command: Select) -> None:
     if session.selected is not None:
         session.unselect()  # also when this fails (RFC 3501 §6.3.1)
+        session.untagged(b"OK [CLOSED] What follows is of another mailbox")  # RFC 7162 §3.2.11
     if command.condstore:
         session.enable_condstore()
     session.subscribe()

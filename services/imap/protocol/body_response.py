@@ -9,7 +9,7 @@ store that fails inside one leaves no way to say so but to close the connection
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from services.imap.protocol.fetch_response import CLOSE
+from services.imap.protocol.fetch_response import CLOSE, char8
 
 
 class Piece(Protocol):
@@ -59,7 +59,7 @@ class BodyWriter:
         elif not self.inside:
             raise Broken("octets that belong to no section")
         self._left -= len(data)
-        self._send(data)
+        self._send(char8(data))
         if self._left < 0 or (piece.last and self._left):
             self.inside = True
             raise Broken("a section of another length than was announced")

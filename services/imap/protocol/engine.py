@@ -36,14 +36,14 @@ MAX_LINE = 64 * 1024
 MAX_COMMAND = 1024 * 1024
 # Before login: RFC 4954 §4's 12,288 octets of base64, and some.
 MAX_BEFORE_LOGIN = 16 * 1024
-# A literal that is not wanted and comes all the same is read and dropped up to here.
+# A literal that is not wanted and comes all the same is read and dropped up to here (RFC 7888 §4).
 MAX_DISCARDED = 256 * 1024 * 1024
 CHUNK = 128 * 1024
 
 #   tag = 1*<any ASTRING-CHAR except "+">
 HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+) (?:(UID) )?([A-Za-z]+)', re.IGNORECASE)
 TAG = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,64})(?: |$)')
-LITERAL_AHEAD = re.compile(rb"\{([0-9]{1,10})(\+?)\}\r\n\Z")
+LITERAL_AHEAD = re.compile(rb"\{([0-9]{1,20})(\+?)\}\r\n\Z")
 
 
 class Engine:
@@ -207,14 +207,14 @@ class Engine:
     def _drop(self, ahead: re.Match[bytes] | None) -> Event | None:
         """A line of a command that is being discarded."""
         if ahead is not None and ahead[2]:
-            return self._skip(int(ahead[1]))
+            return self._skip(int(ahead[1]), self._refusal.tag if self._refusal else b"*")
         refusal = self._refusal
         self._forget()
         return refusal
 
-    def _skip(self, size: int) -> Event | None:
+    def _skip(self, size: int, tag: bytes) -> Event | None:
         if size > MAX_DISCARDED:
-            return BadCommand(b"*", "The literal is too large", fatal=True)
+            return BadCommand(tag, "The literal is too large", fatal=True)
         self._left = size
         return None
 
@@ -225,6 +225,8 @@ class Engine:
             row, tag, _, position = _head(data, self.state)
             if row.parse is append.parse:
                 command = _append_prefix(data, position)
+                if not synchronising and size > max(self._max_message, MAX_DISCARDED):
+                    return self._skip(size, tag)
                 if command is not None:
                     self._append = AppendStart(tag, command, size, synchronising)
                     return self._append
@@ -236,7 +238,7 @@ class Engine:
                 self._forget()
                 return refusal
             self._discard(refusal)
-            return self._skip(size)
+            return self._skip(size, refusal.tag)
         self._size += size
         self._left = size
         return ContinueNeeded() if synchronising else None
@@ -260,6 +262,8 @@ def _command(data: bytes, state: State) -> Event:
     """A complete command's event."""
     try:
         row, tag, name, position = _head(data, state)
+        if row.parse is append.parse:  # with its message the command would have come as events
+            raise SyntaxFault("The message of APPEND is a literal")
         lex = Lexer(data[:-2], position)
         command = row.parse(lex, True) if name.startswith(b"UID ") else row.parse(lex)
     except SyntaxFault as fault:

@@ -56,4 +56,12 @@ def _format(item: bytes | Section) -> bytes:
 
 def literal(octets: bytes) -> bytes:
     """Octets of a section, as a value."""
-    return b"{%d}\r\n%b" % (len(octets), octets)
+    return b"{%d}\r\n%b" % (len(octets), char8(octets))
+
+
+def char8(octets: bytes) -> bytes:
+    """The same number of octets without NUL, which no literal may hold (RFC 3501 §4.3.1, §9).
+
+    Mail with NUL is malformed (RFC 5322 §4) and comes all the same; 0x80 is in no text by itself either.
+    """
+    return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
