@@ -3,10 +3,11 @@
 Their passwords are their names: the platform listens on the loopback only.
 """
 
+import asyncio
 from contextlib import suppress
 
 from buuta.client import Client
-from buuta.errors import AlreadyExists
+from buuta.errors import AlreadyExists, Unavailable
 from buuta.v1.account_pb2 import CreateAccountRequest, CreateDomainRequest, Password
 from services.local.layout import HOST, Layout
 
@@ -24,6 +25,15 @@ def make(layout: Layout, token: str) -> None:
             with suppress(AlreadyExists):
                 client.accounts.CreateAccount(request)
     layout.demo_made.touch()
+
+
+async def ensure(layout: Layout, token: str) -> None:
+    """Made once; a store that goes away meanwhile is waited for."""
+    while not layout.demo_made.exists():
+        try:
+            await asyncio.to_thread(make, layout, token)
+        except Unavailable:
+            await asyncio.sleep(1)
 
 
 def banner(layout: Layout) -> str:

@@ -105,8 +105,7 @@ class Supervisor:
         keepers.extend(asyncio.create_task(child.run()) for child in (self._store, *self._front_ends))
         for name in ("store", *FRONT_ENDS):
             await ready(asyncio.create_task(_is_ready(self._layout.port(f"{name} metrics"))))
-        if not self._layout.demo_made.exists():
-            await asyncio.to_thread(demo.make, self._layout, self._token)
+        await ready(asyncio.create_task(demo.ensure(self._layout, self._token)))
         self._console.print(demo.banner(self._layout))
 
     async def _end(self) -> None:

@@ -43,15 +43,37 @@ def test_mail_by_every_protocol(platform: Platform) -> None:
     assert platform.stop() == 0
 
 
+def names_of(platform: Platform) -> list[object]:
+    """All by which clients know alice's mailboxes and messages: nothing of it may ever change."""
+    with platform.pop3() as maildrop:
+        uidls = maildrop.uidl()[1]
+        maildrop.quit()
+    with platform.imap() as client:
+        _, validity = client.status("INBOX", "(UIDVALIDITY MESSAGES)")
+        client.select(readonly=True)
+        _, messages = client.fetch("1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE)")
+        return [uidls, validity, messages, client.list()[1], client.lsub()[1]]
+
+
 def test_nothing_is_lost_by_a_stop_or_a_crash(platform: Platform) -> None:
     platform.deliver("one")
+    with platform.imap() as client:
+        client.create("Letters")
+        client.subscribe("Letters")
+        client.select()
+        client.store("1", "+FLAGS", "(\\Flagged later)")
+        client.copy("1", "Letters")
+    before = names_of(platform)
     assert platform.stop(signal.SIGTERM) == 0
     platform.start()
-    assert platform.subjects() == ["one"]
+    assert names_of(platform) == before
     platform.deliver("two")
+    before = names_of(platform)
     platform.stop(signal.SIGKILL)
     platform.start()
+    assert names_of(platform) == before
     assert platform.subjects() == ["one", "two"]
+    assert platform.subjects(mailbox="Letters") == ["one"]
 
 
 @pytest.mark.parametrize("name", ["redis", "store", "imap"])
