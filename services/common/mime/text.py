@@ -13,6 +13,8 @@ from services.common.mime.charset import incremental_decoder
 MAX_PREVIEW = 100  # characters: what lists show; RFC 8970 §3.2 allows 200, at 60 octets of Redis a message
 # Octets of the part that a preview is made from: enough to get past a style sheet.
 PREVIEW_OCTETS = 16 * 1024
+# Mostly the words are in these, and the rest need not be looked at.
+_FIRST_OCTETS = 1024
 # A quoted-printable line is at most 76 octets (RFC 2045 §6.7); more is broken and cut anywhere.
 _MAX_LINE = 4 * 1024
 
@@ -89,10 +91,21 @@ def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes
         words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
         if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
             return words[:MAX_PREVIEW].rstrip()
+    text = _shown(octets[:_FIRST_OCTETS], encoding, charset, html)
+    if len(text) < 2 * MAX_PREVIEW and len(octets) > _FIRST_OCTETS:
+        text = _shown(octets, encoding, charset, html)
+    return text[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
+
+
+def _shown(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> str:
+    """The words of a text part's beginning; only the last ones depend on where that is cut."""
     text = decoded_text(octets, encoding, charset)
     if html:
         text = unescape(_TAG.sub(" ", _visible(text)))
-    return _NOT_SHOWN.sub(" ", text).strip()[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
+    words = " ".join(text.split())
+    if words.isprintable() and "\u034f" not in words:
+        return words
+    return _NOT_SHOWN.sub(" ", words).strip()
 
 
 _SHIFTING = (b"UTF-7", b"ISO-2022", b"HZ", b"UTF-16", b"UTF-32")

@@ -72,6 +72,12 @@ PREVIEWS = [
         "text",
     ),
     ("Content-Type: image/png\n\nAAAA", ""),
+    # Words that come late, behind a style sheet or much white space, are found all the same.
+    ("Content-Type: text/html\n\n<style>" + "p {} " * 1000 + "</style><p>late &lt;words&gt;", "late <words>"),
+    ("\n" + " \n" * 2000 + "late\x01words", "late words"),
+    ("Content-Type: text/html\n\n" + "<p>x &amp; y</p>\n" * 100, ("x & y " * 17)[:99].rstrip()),
+    # What takes no room in a list: soft hyphens, zero width, a joiner that counts as printable.
+    ("Content-Type: text/plain; charset=utf-8\n\na\u00ad\u200b \u034f \u2060b\u3000c\n", "a b c"),
 ]
 
 
