@@ -5,7 +5,7 @@ What changes something is here; what reads is in `reading.py` and `octets.py`.
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ ROLES = frozenset({"imap"})
 BODY_READERS = frozenset({"imap", "pop3"})
 UPLOADERS = frozenset({"mx", "submission", "imap"})
 MAX_ENTRIES = 1024
+DROP_SECONDS = 10.0  # for the rest of a refused upload
 MAX_KEYWORD, MAX_KEYWORDS = 100, 48
 # The years 1 to 9999, and zones of less than a day: what RFC 9051's date-time can say.
 FIRST_SECOND, LAST_SECOND, ZONE_MINUTES = -62_135_596_800, 253_402_300_799, 1440
@@ -50,11 +51,15 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         first = await anext(rest, None)
         if first is None:
             raise Refused("INVALID_ARGUMENT", "an upload needs a request_id")
-        if first.account and who.role in ROLES:
-            who.scope(first.account)
-        request = request_of(pb.UploadRequest(request_id=first.request_id))
-        await self._index.check_room()
-        incoming = await self._intake.stream(request.id, request_chunks(first.data, rest))
+        try:
+            if first.account and who.role in ROLES:
+                who.scope(first.account)
+            request = request_of(pb.UploadRequest(request_id=first.request_id))
+            await self._index.check_room()
+            incoming = await self._intake.stream(request.id, request_chunks(first.data, rest))
+        except Refused:
+            await _drop(rest)
+            raise
         return pb.UploadResponse(upload=self._intake.handle(incoming), size=incoming.size)
 
     @rpc
@@ -174,6 +179,14 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         async with aclosing(reading.search_mailbox(self._platform, scope, request)) as responses:
             async for response in responses:
                 yield response
+
+
+async def _drop(requests: AsyncIterator[pb.UploadRequest]) -> None:
+    """Take what is still sent: gRPC's client does not see the status of a call that ends while it writes."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DROP_SECONDS):
+            async for _ in requests:
+                pass
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -147,8 +147,8 @@ class SmallStore(
             octets += request.data
             if word == "late" and len(octets) >= 1000:
                 await refuse(context, grpc.StatusCode.UNAVAILABLE, "late")
-            if word == "large" and len(octets) >= 1000:
-                await refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "Too large", "MESSAGE_TOO_LARGE")
+        if word == "large" and len(octets) >= 1000:
+            await refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "Too large", "MESSAGE_TOO_LARGE")
         self.ledger.uploads[first.request_id] = bytes(octets)
         if word == "lost":
             await refuse(context, grpc.StatusCode.UNAVAILABLE, "lost")

@@ -58,7 +58,15 @@ OFFSET = 10000
 DEFAULTS = {
     *("ALLOW_PLAINTEXT_AUTH", "DRAIN_SECONDS", "LOG_FORMAT", "LOG_LEVEL", "MAX_CONNECTIONS"),
     *("MAX_CONNECTIONS_PER_IP", "MAX_MESSAGE_SIZE", "STORE_TIMEOUT", "TRUSTED_PROXIES"),
-    *("BODIES_DIR", "GARBAGE_GRACE", "LOG_RETENTION", "REDIS_TIMEOUT", "REDIS_WAIT_REPLICAS", "S3_BUCKET"),
+    *(
+        "BODIES_DIR",
+        "GARBAGE_GRACE",
+        "LOG_RETENTION",
+        "REDO_LOG_BYTES",
+        "REDIS_TIMEOUT",
+        "REDIS_WAIT_REPLICAS",
+        "S3_BUCKET",
+    ),
     *("TOMBSTONE_RETENTION", "VIEW_CACHE_BYTES"),
     "SERVICE_TOKEN_MX",  # for a process that is both mx and submission: here they are apart
 }
