@@ -47,11 +47,11 @@ def cpu(root: int) -> float:
 
 
 def memory(pid: int) -> int:
-    """Octets of a process's own share of memory (PSS)."""
+    """Octets of memory that a process has written to and shares with no other (Private_Dirty)."""
     for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Private_Dirty:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("no Pss in smaps_rollup")
+    raise RuntimeError("no Private_Dirty in smaps_rollup")
 
 
 def title(pid: int) -> str:
