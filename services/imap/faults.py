@@ -22,7 +22,6 @@ CODES = {
     "STORAGE_FULL": b"OVERQUOTA",
     "MESSAGE_TOO_LARGE": b"TOOBIG",  # RFC 4469 §4.2
     "UNKNOWN_CTE": b"UNKNOWN-CTE",
-    "UIDVALIDITY_CHANGED": b"UNAVAILABLE",
     "LOGIN_THROTTLED": b"UNAVAILABLE",  # no reason for the user to type another password
 }
 # After these nothing more can be done on this connection.

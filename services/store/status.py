@@ -30,7 +30,6 @@ CODES = {
         "USER_UNKNOWN",
         "DOMAIN_UNKNOWN",
         "DOMAIN_NOT_FOUND",
-        "ADDRESS_NOT_FOUND",
         "MESSAGE_GONE",
     ),
     grpc.StatusCode.ALREADY_EXISTS: ("MAILBOX_EXISTS", "ACCOUNT_EXISTS", "DOMAIN_EXISTS", "ADDRESS_EXISTS"),
@@ -44,7 +43,6 @@ CODES = {
     grpc.StatusCode.FAILED_PRECONDITION: (
         "MAILBOX_HAS_CHILDREN",
         "INBOX_REQUIRED",
-        "UIDVALIDITY_CHANGED",
         "MAILDROP_LOCKED",
         "MAILDROP_LOCK_LOST",
         "DOMAIN_NOT_EMPTY",
