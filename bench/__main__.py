@@ -7,7 +7,7 @@ import typer
 
 from bench.platform import Platform, running
 from bench.report import Row, table
-from bench.workloads import bodies, deliver, idle, listing, select
+from bench.workloads import bodies, deliver, idle, listing, scan, select
 
 Workload = Callable[[Platform, float], list[Row]]
 
@@ -19,6 +19,7 @@ WORKLOADS: dict[str, Workload] = {
     "idle": lambda platform, scale: idle.run(
         platform, max(int(1000 * scale), 100), max(int(200 * scale), 40)
     ),
+    "scan": lambda platform, scale: scan.run(max(int(5000 * scale), 100)),
     "bodies": lambda platform, scale: bodies.run(max(int(2000 * scale), 100)),
 }
 

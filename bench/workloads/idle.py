@@ -34,7 +34,13 @@ def run(platform: Platform, sessions: int, deliveries: int) -> list[Row]:
         connection.close()
     p95 = quantile(latencies, 0.95) * 1000
     return [
-        Row("memory of a session in IDLE", weight / 1024, "KB", "≤ 25 KB", f"{sessions} sessions, private memory"),
+        Row(
+            "memory of a session in IDLE",
+            weight / 1024,
+            "KB",
+            "≤ 25 KB",
+            f"{sessions} sessions, private memory",
+        ),
         Row("CPU while they rest", rest * 100, "% of a core"),
         Row("delivery to EXISTS, p50", quantile(latencies, 0.5) * 1000, "ms", "≤ 10 ms", f"p95 {p95:.1f} ms"),
     ]
