@@ -21,7 +21,7 @@ any size: the answers must be the same.
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,13 +68,13 @@ class Player:
         reader, writer = await self._streams(step.connection)
         match step.verb:
             case "C":
-                data = self._bytes(step)
+                data = octets(step, self.variables)
                 while (
                     position + 1 < len(steps)
                     and (nxt := steps[position + 1]).verb == "C"
                     and (nxt.connection == step.connection)
                 ):
-                    data += self._bytes(nxt)
+                    data += octets(nxt, self.variables)
                     position += 1
                 await self._send(writer, data)
             case "S" if step.text == "...":
@@ -99,16 +99,6 @@ class Player:
         if number not in self.connections:
             self.connections[number] = await self.connect()
         return self.connections[number]
-
-    def _bytes(self, step: Step) -> bytes:
-        text = re.sub(r"\$\{(\w+)\}", lambda m: self.variables[m[1]], step.text)
-        if not step.raw:
-            return text.encode() + b"\r\n"
-        data = ESCAPE.sub(
-            lambda m: chr(int(m[1], 16)) if m[1] else {"r": "\r", "n": "\n", "0": "\0", "\\": "\\"}[m[2]],
-            text,
-        )
-        return data.encode("latin-1" if "\\x" in text else "utf-8")
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         size = self.chunk or len(data)
@@ -149,6 +139,18 @@ class Player:
         while not (found := pattern.fullmatch(await self._line(reader, step))):
             pass
         self.variables.update(found.groupdict())
+
+
+def octets(step: Step, variables: Mapping[str, str]) -> bytes:
+    """What a C line sends."""
+    text = re.sub(r"\$\{(\w+)\}", lambda m: variables[m[1]], step.text)
+    if not step.raw:
+        return text.encode() + b"\r\n"
+    data = ESCAPE.sub(
+        lambda m: chr(int(m[1], 16)) if m[1] else {"r": "\r", "n": "\n", "0": "\0", "\\": "\\"}[m[2]],
+        text,
+    )
+    return data.encode("latin-1" if "\\x" in text else "utf-8")
 
 
 def parse(path: Path) -> list[Step]:
