@@ -62,6 +62,7 @@ class Stream(asyncio.Protocol):
         "_early",
         "_header",
         "_header_timer",
+        "_lost",
         "_receiver",
         "_server",
         "_transport",
@@ -77,6 +78,7 @@ class Stream(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._header: bytearray | None = None  # a PROXY header that is not complete yet
         self._header_timer: asyncio.TimerHandle | None = None
+        self._lost = False
         self._early: bytearray | None = None  # octets of a handshake that has not begun here
         self.listener = listener  # the listener's name
         self.tls = tls  # not None: TLS from the first octet
@@ -153,6 +155,9 @@ class Stream(asyncio.Protocol):
         self._drained = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
         self.resume_writing()
         if self._header_timer is not None:
             self._header_timer.cancel()
@@ -220,11 +225,15 @@ class Stream(asyncio.Protocol):
         # that is connected, before anything new is read.
         loop.call_soon(loop.call_soon, self._give_early, transport)
         try:
-            upgraded = await handshake
-        except (OSError, ssl.SSLError, asyncio.CancelledError):
+            # uvloop's own timer is gone with a connection that is reset before the handshake begins.
+            upgraded = await asyncio.wait_for(handshake, HANDSHAKE_TIMEOUT + 1)
+        except (OSError, ssl.SSLError, asyncio.CancelledError) as error:
             transport.abort()
+            # Of a connection that ends inside the handshake, asyncio and uvloop tell nobody.
+            self.connection_lost(error if isinstance(error, Exception) else None)
             raise
         if upgraded is None:
+            self.connection_lost(None)
             raise ConnectionResetError("the peer is gone")
         self._transport = upgraded
         upgraded.set_write_buffer_limits(high=HIGH_WATER)
