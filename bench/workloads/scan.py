@@ -29,14 +29,8 @@ def run(count: int) -> list[Row]:
     own = _cpu(scan, count)
     return [
         Row("scan of 4 KB: CPU", own * 1e6, "µs", "", "ENVELOPE, BODYSTRUCTURE, preview, part offsets"),
-        Row("email.message_from_bytes", _cpu(parse, count) / own, "times that", "", "header values unparsed"),
-        Row(
-            "the same, values parsed",
-            _cpu(parse_values, max(count // 10, 1)) / own,
-            "times that",
-            "≥ 20",
-            "policy.default",
-        ),
+        Row("email.message_from_bytes", _cpu(parse, count) / own, "times that", "≥ 20", "values unparsed"),
+        Row("the same, values parsed", _cpu(parse_values, count // 10 or 1) / own, "times that"),
     ]
 
 

@@ -40,8 +40,8 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
         if who.session is None and who.role not in (ADMIN, RECEIVER):
             raise Refused("SESSION_ENDED", "A session is needed")
         try:
-            # "postmaster" alone is for us (RFC 5321 §4.5.1).
-            alone = "@" not in request.address
+            # "postmaster", and nobody else, needs no domain (RFC 5321 §4.1.1.3).
+            alone = request.address.lower() == "postmaster"
             address = normalise(request.address + (f"@{self._platform.default_domain}" if alone else ""))
         except SyntaxFault as fault:
             raise Refused("ADDRESS", fault.text) from fault

@@ -77,7 +77,8 @@ async def test_who_receives(mx: Api, alice: Api) -> None:
         ("nobody@example.test", "NOT_FOUND", "USER_UNKNOWN"),
         ("+detail@example.test", "NOT_FOUND", "USER_UNKNOWN"),
         ("alice@elsewhere.test", "NOT_FOUND", "DOMAIN_UNKNOWN"),
-        ("nobody", "NOT_FOUND", "USER_UNKNOWN"),  # in the default domain, as "postmaster" alone is
+        ("alice", "INVALID_ARGUMENT", "ADDRESS"),
+        ("Postmaster", "NOT_FOUND", "USER_UNKNOWN"),  # an address of the default domain
         ("", "INVALID_ARGUMENT", "ADDRESS"),
         ("alice@example.test>", "INVALID_ARGUMENT", "ADDRESS"),
     ],

@@ -98,7 +98,7 @@ class System:
     def _front_end(self, folder: Path, name: str, **settings: str) -> Program:
         common = {
             "STORE_ENDPOINTS": ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.to_store),
-            "STORE_TIMEOUT": "8",
+            "STORE_TIMEOUT": "6",
             "SERVICE_TOKEN": service_token(KEY, name),
             "ALLOW_PLAINTEXT_AUTH": "true",
         }
