@@ -27,7 +27,7 @@ ROLES = frozenset({"imap"})
 BODY_READERS = frozenset({"imap", "pop3"})
 UPLOADERS = frozenset({"mx", "submission", "imap"})
 MAX_ENTRIES = 1024
-DROP_SECONDS = 10.0  # for the rest of a refused upload
+DROP_SECONDS, DROP_PAUSE = 10.0, 0.2  # for the rest of a refused upload, and without a piece of it
 MAX_KEYWORD, MAX_KEYWORDS = 100, 48
 # The years 1 to 9999, and zones of less than a day: what RFC 9051's date-time can say.
 FIRST_SECOND, LAST_SECOND, ZONE_MINUTES = -62_135_596_800, 253_402_300_799, 1440
@@ -185,8 +185,8 @@ async def _drop(requests: AsyncIterator[pb.UploadRequest]) -> None:
     """Take what is still sent: gRPC's client does not see the status of a call that ends while it writes."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DROP_SECONDS):
-            async for _ in requests:
-                pass
+            while await asyncio.wait_for(anext(requests, None), DROP_PAUSE) is not None:
+                continue
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
