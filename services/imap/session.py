@@ -236,7 +236,7 @@ class ImapSession(Session):
 
     async def refresh(self) -> None:
         """`sync`, if a hint has come since the last one; new messages are told before anything names them."""
-        if self._stale and self.selected is not None:
+        if self._stale and self.selected is not None and not self.closing:
             await self.sync()
             if not self.closing and (said := self.opened.view.take_counts()):
                 self.send(said)

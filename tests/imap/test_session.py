@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 
 import numpy as np
+import pytest
 
 from buuta.v1.account_pb2 import Password, SetPasswordRequest
 from buuta.v1.columns_pb2 import MessageSource
 from buuta.v1.mailbox_pb2 import GetMailboxRequest
 from buuta.v1.message_pb2 import AppendRequest, BodySection, FetchBodiesRequest
 from services.common.store_client import StoreClient
+from services.imap.session import ImapSession
 from tests.dialogue import ANSWER_TIMEOUT
 from tests.imap.support import MAX_MESSAGE_SIZE, Platform
 
@@ -151,3 +153,23 @@ async def test_nul_in_a_message_is_in_no_literal(platform: Platform) -> None:
     assert b"{16}\r\nSubject: x\x80y\r\n\r\n)" in header
     assert b"\0" not in whole + header
     client.close()
+
+
+async def test_the_end_is_said_once(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hint that comes while a command finds its mailbox gone makes the session read no second time."""
+    sync = ImapSession.sync
+
+    async def hinted_meanwhile(session: ImapSession) -> None:
+        await sync(session)
+        session._stale = True
+
+    account = await platform.new_account()
+    client, other = [await Client.logged_in(platform, account) for _ in range(2)]
+    await client.command("b CREATE x")
+    await client.command("c SELECT x")
+    await other.command("b DELETE x")
+    monkeypatch.setattr(ImapSession, "sync", hinted_meanwhile)
+    client.writer.write(b"d NOOP\r\n")
+    assert await client.rest() == b"* BYE The selected mailbox has been deleted\r\n"
+    client.close()
+    other.close()
