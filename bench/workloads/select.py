@@ -17,7 +17,10 @@ WARM_UP = 20
 
 
 def run(platform: Platform, count: int) -> list[Row]:
-    """`count` times connect, LOGIN, SELECT, LOGOUT, one by one and ten at a time; the password was verified and the view used before."""
+    """`count` times connect, LOGIN, SELECT, LOGOUT, one by one, then ten at a time.
+
+    The password was verified and the mailbox used before.
+    """
     (address, account), *_ = platform.accounts(1)
     platform.fill(account, [message(number, 1500) for number in range(1000)])
     inbox = platform.client.mailboxes.GetMailbox(GetMailboxRequest(account=account, name="INBOX")).mailbox
