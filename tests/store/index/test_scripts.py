@@ -214,7 +214,7 @@ def test_every_script_has_its_prelude() -> None:
 async def test_scripts_that_redis_forgot_are_given_again(index: Index) -> None:
     scope = await new_account(index)
     for node in index.connection.servers:
-        await node.call(("SCRIPT FLUSH",), False)
+        await node.call(("SCRIPT", "FLUSH"), False)
     assert (await fill(index, scope, 1)).tolist() == [1]
 
 
