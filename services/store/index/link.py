@@ -75,6 +75,8 @@ class Link:
             self._end(group.exceptions[0])
         finally:
             self._end(LostConnection("closed"))
+            if connection._writer is not None:  # redis has no name for this: what a stalled server did not
+                connection._writer.transport.abort()  # take is dropped, not kept and sent some day
             await connection.disconnect(nowait=True)
 
     async def _write(self, connection: AbstractConnection) -> None:
