@@ -66,17 +66,19 @@ class Link:
         await asyncio.wait([self._task])
 
     async def _live(self, connection: AbstractConnection) -> None:
+        transport = None
         try:
             await connection.connect()  # type: ignore[no-untyped-call]  # redis has half its types
+            transport = connection._writer and connection._writer.transport
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(connection))
                 group.create_task(self._read(connection))
-        except* (RedisError, OSError, TimeoutError) as group:
-            self._end(group.exceptions[0])
+        except* (RedisError, OSError, TimeoutError) as failures:
+            self._end(failures.exceptions[0])
         finally:
             self._end(LostConnection("closed"))
-            if connection._writer is not None:  # redis has no name for this: what a stalled server did not
-                connection._writer.transport.abort()  # take is dropped, not kept and sent some day
+            if transport is not None:  # what a stalled server did not take is dropped, not sent some day
+                transport.abort()
             await connection.disconnect(nowait=True)
 
     async def _write(self, connection: AbstractConnection) -> None:
