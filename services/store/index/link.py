@@ -66,10 +66,10 @@ class Link:
         await asyncio.wait([self._task])
 
     async def _live(self, connection: AbstractConnection) -> None:
-        transport = None
+        transport: asyncio.WriteTransport | None = None
         try:
             await connection.connect()  # type: ignore[no-untyped-call]  # redis has half its types
-            transport = connection._writer and connection._writer.transport
+            transport = connection._writer.transport if connection._writer else None
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(connection))
                 group.create_task(self._read(connection))
