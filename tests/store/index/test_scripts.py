@@ -65,7 +65,7 @@ WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 @dataclass(slots=True)
 class Run:
-    """One run of a script: its name, its key, and the commands that it called."""
+    """One run of a script: its name, its key, and the commands that it called, with each key of theirs."""
 
     name: str
     key: bytes
@@ -85,7 +85,9 @@ def runs_of(lines: list[bytes]) -> Iterator[Run]:
             yield run
         elif found[1] == b"lua":
             assert run is not None
-            run.commands.append((words[0].decode().upper(), words[1]))
+            command = words[0].decode().upper()
+            several = words[1:] if command == "EXISTS" else words[1:2]
+            run.commands += [(command, key) for key in several]
 
 
 class Monitor:
