@@ -109,6 +109,6 @@ class Pair:
     async def server_incarnation(self) -> bytes:
         """The replication id of the server that has the account."""
         node = self.index.connection.node(keys.account_key(self.scope.account))
-        info = await node.call(("INFO", "replication"), False)
+        info = await node.info("replication")
         found: str = info["master_replid"]
         return found.encode()

@@ -9,10 +9,10 @@ if redis.call('GET', SHARD .. ':gen') ~= ARGV[1] then return redis.error_reply('
 local seq, inc, gaps, epoch, gone = unpack(redis.call('HMGET', P, 'seq', 'inc', 'gaps', 'epoch', 'gone'))
 if not seq or gone then return redis.error_reply('ACCOUNT_NOT_FOUND no such account') end
 if ARGV[2] ~= '' and epoch ~= ARGV[2] then return redis.error_reply('SESSION_ENDED the session has ended') end
-local id = ARGV[4]
+local id, entry = ARGV[4], nil
 if ARGV[3] == 'n' then
-  local value = redis.call('HGET', P .. ':n', id)
-  id = value and string.match(value, '^(%d+)|') or '0'
+  entry = redis.call('HGET', P .. ':n', id)
+  id = entry and string.match(entry, '^(%d+)|') or '0'
 end
 local header = redis.call('HGETALL', P .. ':m:' .. id)
 local name
@@ -22,5 +22,5 @@ for i = 1, #header, 2 do
 end
 if #header == 0 then return redis.error_reply('MAILBOX_NOT_FOUND no such mailbox') end
 local directory = ARGV[5] == '1' and redis.call('GET', P .. ':d:' .. id) or ''
-local value = redis.call('HGET', P .. ':n', name) or ''
-return { seq, inc, gaps or '', id, header, directory, value }
+entry = entry or redis.call('HGET', P .. ':n', name) or ''
+return { seq, inc, gaps or '', id, header, directory, entry }
