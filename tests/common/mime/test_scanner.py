@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.mime import Scan, body_from_structure, parse
+from services.common.mime import delimiters as delimiters_module
 from services.common.mime import scanner as scanner_module
 from tests.common.mime.samples import NESTED, crlf, scan
 
@@ -168,7 +169,7 @@ def test_byte_by_byte(message: bytes) -> None:
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in [("MAX_HEADER", 40), ("MAX_HEADERS", 90), ("MAX_PARTS", 6), ("MAX_DEPTH", 4)]:
         monkeypatch.setattr(scanner_module, name, value)
-    monkeypatch.setattr(scanner_module, "_MAX_DELIMITER", 8)
+    monkeypatch.setattr(delimiters_module, "MAX_LINE", 8)
     monkeypatch.setattr(scanner_module, "PREVIEW_OCTETS", 10)
 
 
