@@ -25,7 +25,7 @@ class Address(NamedTuple):
 
 GROUP_END = Address(None, None, None, None)
 
-# What nearly all fields hold: addresses whose names are plain or simply quoted. Nothing in them
+# What nearly all addresses are: a name that is plain or simply quoted, or none. Nothing in them
 # needs a backslash, so in US-ASCII they go into the wire form as they are.
 _ATOM = rb"[!#-'*+\-./0-9=?A-Z^-~]"
 _SIMPLE = re.compile(
@@ -45,8 +45,11 @@ _COMMENT_STEP = re.compile(rb"\\.|[()]", re.DOTALL)
 _WORD, _MARK, _GAP = 0, 1, 2
 
 
-def address_list(value: bytes) -> bytes:
+def address_list(value: bytes | None) -> bytes:
     """The wire form of a field's addresses: a list, or NIL where there are none."""
+    if value is None:
+        return NIL
+    value = value[:MAX_FIELD]
     position, pieces = 0, []
     while match := _SIMPLE(value, position):
         quoted, phrase, mailbox, host, bare, bare_host, comma = match.groups()

@@ -35,8 +35,7 @@ _LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
 
 _ENCODINGS = frozenset((b"7BIT", b"8BIT", b"BINARY", b"BASE64", b"QUOTED-PRINTABLE"))
 
-# A preview is made of these.
-_SHOWN = frozenset((b"TEXT/PLAIN", b"TEXT/HTML"))
+_MESSAGES = frozenset((b"MESSAGE/RFC822", b"MESSAGE/GLOBAL"))
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
@@ -47,26 +46,21 @@ class ContentType:
     Made once for all parts that say the same: what else is asked of it is kept with it.
     """
 
-    __slots__ = (
-        *("main", "sub", "parameters", "wire", "name", "charset"),
-        *("boundary", "leaf", "is_leaf", "is_text", "is_shown"),
-    )
+    __slots__ = ("name", "subtype", "wire", "charset", "boundary", "leaf", "is_text")
 
     def __init__(self, main: bytes, sub: bytes, parameters: Parameters = ()) -> None:
-        self.main, self.sub, self.parameters = main, sub, parameters
         self.name = b"%b/%b" % (main, sub)
-        self.wire = b'"%b" "%b" %b' % (main, sub, parameters_wire(parameters))
+        self.subtype = b'"%b" %b' % (sub, parameters_wire(parameters))
+        self.wire = b'"%b" %b' % (main, self.subtype)
         self.charset = _parameter(parameters, b"CHARSET") or b""
-        self.boundary: bytes | None = None  # of a multipart
         self.is_text = main == b"TEXT"
-        self.is_shown = self.name in _SHOWN
+        self.boundary: bytes | None = None  # of a multipart
         self.leaf = self  # the type of an entity that says this and is not to be taken apart
         if main == b"MULTIPART":
             self.boundary = (_parameter(parameters, b"BOUNDARY") or b"").rstrip()
             self.leaf = TEXT_PLAIN
-        elif self.name in (b"MESSAGE/RFC822", b"MESSAGE/GLOBAL"):
+        elif self.name in _MESSAGES:
             self.leaf = OCTETS
-        self.is_leaf = self.leaf is self
 
 
 def content_type(value: bytes) -> ContentType:
@@ -152,7 +146,7 @@ def _escaped(text: bytes) -> bytes:
 def parameters_wire(parameters: Parameters) -> bytes:
     if not parameters:
         return NIL
-    return parenthesized([b"%b %b" % (quote(name), quote(value)) for name, value in parameters])
+    return parenthesized([quote(text) for parameter in parameters for text in parameter])
 
 
 def transfer_encoding(value: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """The delimiter lines of the multiparts that are open, found by one search for all (RFC 2046 §5.1.1)."""
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 MAX_BOUNDARY = 200  # RFC 2046 §5.1.1 allows 70
@@ -14,11 +13,19 @@ NOT_FOUND: Found = (-1, -1, -1, False)
 
 
 class Delimiters:
-    __slots__ = ("needle", "_lines")
+    """Of the multipart at `level` and of those `outside`; where two have the same line it is the inner one's."""
 
-    def __init__(self, needle: bytes, lines: dict[bytes, tuple[int, bool]]) -> None:
-        self.needle = needle  # a newline and what all delimiters begin with
-        self._lines = lines  # line → (level of its multipart, whether it closes it)
+    __slots__ = ("outside", "needle", "_lines")
+
+    def __init__(self, boundary: bytes, level: int, outside: "Delimiters | None") -> None:
+        self.outside = outside
+        line = b"--" + boundary
+        self._lines = {line: (level, False), line + b"--": (level, True)}
+        self.needle = b"\n" + line  # a newline and what all delimiters begin with
+        if outside is not None:
+            self._lines = outside._lines | self._lines
+            while not outside.needle.startswith(self.needle):
+                self.needle = self.needle[:-1]
 
     def find(self, data: bytes, start: int, final: bool, may_open: bool) -> Found:
         """The first from `start`; without `may_open` the first that closes."""
@@ -36,18 +43,3 @@ class Delimiters:
             if hit is not None and (may_open or hit[1]):
                 return newline, after, hit[0], hit[1]
         return NOT_FOUND
-
-
-def delimiters_of(boundaries: Iterable[bytes | None]) -> Delimiters | None:
-    """By level; None: no multipart. Where two have the same line it is the inner one's."""
-    lines: dict[bytes, tuple[int, bool]] = {}
-    needle = b""
-    for level, boundary in enumerate(boundaries):
-        if boundary is not None:
-            line = b"--" + boundary
-            lines[line] = (level, False)
-            lines[line + b"--"] = (level, True)
-            needle = needle or line
-            while not line.startswith(needle):
-                needle = needle[:-1]
-    return Delimiters(b"\n" + needle, lines) if needle else None

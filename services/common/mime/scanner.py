@@ -15,7 +15,7 @@ import re
 from typing import NamedTuple
 
 from services.common.mime.content import MESSAGE, TEXT_PLAIN
-from services.common.mime.delimiters import NOT_FOUND, Delimiters, Found, delimiters_of
+from services.common.mime.delimiters import NOT_FOUND, Delimiters
 from services.common.mime.envelope import envelope, sent_date
 from services.common.mime.header import Field, first_values, split_fields, unfold
 from services.common.mime.structure import Node, Part, body_structure, content_of, content_of_block, part_table
@@ -29,6 +29,8 @@ MAX_MESSAGE_ID = 998  # a line (RFC 5322 §2.1.1)
 _STEP = 16 * 1024
 
 _HEADER_END = re.compile(rb"\n\r?\n").search
+# A preview is made of these.
+_SHOWN = frozenset((b"TEXT/PLAIN", b"TEXT/HTML"))
 
 
 class Scan(NamedTuple):
@@ -91,7 +93,7 @@ class Scanner:
         if shown is not None:
             kind = shown.type
             text = preview(
-                b"".join(self._preview), shown.content.encoding, kind.charset, kind.sub == b"HTML"
+                b"".join(self._preview), shown.content.encoding, kind.charset, kind.name == b"TEXT/HTML"
             )
         return Scan(
             top.end,
@@ -119,9 +121,9 @@ class Scanner:
             return
         # What may be the line break before a delimiter stays, and the octet before that.
         keep = max(0, position - 3)
-        self._count(data, keep)
         self._rest = data[keep:]
         self._position = position - keep
+        self._count(data, self._base + keep)
         self._base += keep
 
     def _scan_entities(self, data: bytes, position: int, final: bool) -> int:
@@ -154,10 +156,8 @@ class Scanner:
             if level < 0 and not final and self._delimiters is not None:
                 # A delimiter that is not complete yet, if only by its first octets.
                 stop = newline - 1 if newline >= 0 else stop - len(self._delimiters.needle)
-            if self._preview_of is self._open[-1] and stop > position and self._preview_left:
-                piece = data[position : stop if stop - position < self._preview_left else position + self._preview_left]
-                self._preview.append(piece)
-                self._preview_left -= len(piece)
+            if self._preview_of is self._open[-1] and stop > position:
+                self._show(data, position, stop)
             if level < 0:
                 return stop if stop > position else position
             self._close(level + 1, data, stop)
@@ -178,16 +178,14 @@ class Scanner:
 
     def _end_header(self, data: bytes, start: int, end: int) -> bool:
         """The innermost entity's header is complete. Answers whether the entity holds no other."""
-        block = self._cut
-        if block is None:
-            block = data[start : min(end, start + MAX_HEADER, start + self._headers_left)]
+        block = data[start:end] if self._cut is None else self._cut
+        if len(block) > MAX_HEADER or len(block) > self._headers_left:
+            block = block[: min(MAX_HEADER, self._headers_left)]
         self._cut = None
         self._headers_left -= len(block)
         self._in_header = False
         node = self._open[-1]
-        node.body_start = self._base + end
-        node.lines = -self._count(data, end)
-        parent = self._open[-2] if node is not self._top else None
+        parent = None if node is self._top else self._open[-2]
         if parent is None or parent.message is node:
             fields = split_fields(block)
             values = first_values(fields)
@@ -196,32 +194,35 @@ class Scanner:
                 self._header, self._fields, self._values = block, fields, values
         else:
             content = content_of_block(block)
+        place = node.body_start = self._base + end
+        node.lines = -self._count(data, place)
         node.content = content
-        kind = content.type or (MESSAGE if parent is not None and parent.digest else TEXT_PLAIN)
-        if kind.is_leaf or self._part_count >= MAX_PARTS or len(self._open) >= MAX_DEPTH:
+        kind = content.type or (TEXT_PLAIN if parent is None else parent.default)
+        if kind.leaf is kind or self._part_count >= MAX_PARTS or len(self._open) >= MAX_DEPTH:
             node.type = kind = kind.leaf
             self._counting = kind.is_text or self._messages > 0
-            if self._preview_of is None and kind.is_shown and not content.is_attachment:
+            if self._preview_of is None and kind.name in _SHOWN and not content.is_attachment:
                 self._preview_of = node
             return True
         node.type = kind
         self._counting = True
         if kind.boundary is None:
-            node.message = Node(node.body_start)
+            node.message = Node(place)
             self._messages += 1
             self._push(node.message)
         else:
-            node.boundary, node.digest = kind.boundary, kind.sub == b"DIGEST"
-            self._set_delimiters()
+            if kind.name == b"MULTIPART/DIGEST":
+                node.default = MESSAGE
+            self._delimiters = Delimiters(kind.boundary, len(self._open) - 1, self._delimiters)
+            node.delimiters = self._delimiters
         return False
 
     def _enter(self, after: int, closes: bool) -> None:
         """Behind a delimiter of the innermost entity: its next part begins, or its epilogue."""
         multipart = self._open[-1]
         if closes:
-            multipart.boundary = None
             self._in_header = False
-            self._set_delimiters()
+            self._end_multipart(multipart)
         else:
             child = Node(self._base + after)
             multipart.children.append(child)
@@ -239,22 +240,28 @@ class Scanner:
         if len(self._open) == count:
             return
         stop = max(self._base + end, self._open[-1].body_start)
-        newlines = self._count(data, stop - self._base)
         # The last line counts without its line break too.
-        tail = data[stop - self._base - 1] != 10
-        had_boundary = False
+        lines = self._count(data, stop) + (data[stop - self._base - 1] != 10)
         while len(self._open) > count:
             node = self._open.pop()
             node.end = stop
-            node.lines += newlines + (tail and stop > node.body_start)
-            if node.boundary is not None:
-                had_boundary = True
+            node.lines += lines if stop > node.body_start else self._newlines
             if node.message is not None:
                 self._messages -= 1
+            if node.delimiters is not None:
+                self._end_multipart(node)
             if node is self._preview_of:
                 self._end_preview()
-        if had_boundary:
-            self._set_delimiters()
+
+    def _end_multipart(self, node: Node) -> None:
+        if node.delimiters is not None:
+            self._delimiters, node.delimiters = node.delimiters.outside, None
+
+    def _show(self, data: bytes, start: int, end: int) -> None:
+        """Keeps the beginning of the text that the preview is made from."""
+        piece = data[start : min(end, start + self._preview_left)]
+        self._preview.append(piece)
+        self._preview_left -= len(piece)
 
     def _end_preview(self) -> None:
         """A text of white space is passed over."""
@@ -262,14 +269,10 @@ class Scanner:
         if not shown or shown.isspace():
             self._preview_of, self._preview, self._preview_left = None, [], PREVIEW_OCTETS
 
-    def _set_delimiters(self) -> None:
-        self._delimiters = delimiters_of([node.boundary for node in self._open])
-
-    def _count(self, data: bytes, end: int) -> int:
-        """Goes on to `end`; answers the newlines that counted so far. Each octet is looked at once."""
-        place = self._base + end
+    def _count(self, data: bytes, place: int) -> int:
+        """Goes on to a place in the message; answers the newlines that counted so far."""
         if place > self._counted:
             if self._counting:
-                self._newlines += data.count(b"\n", self._counted - self._base, end)
+                self._newlines += data.count(b"\n", self._counted - self._base, place - self._base)
             self._counted = place
         return self._newlines

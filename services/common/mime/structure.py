@@ -16,6 +16,7 @@ from services.common.mime.content import (
     parameters_wire,
     transfer_encoding,
 )
+from services.common.mime.delimiters import Delimiters
 from services.common.mime.envelope import EMPTY
 from services.common.mime.header import first_values, split_fields, unfold
 from services.common.mime.wire import NIL, quote
@@ -104,7 +105,7 @@ class Node:
 
     __slots__ = (
         *("header_start", "body_start", "end", "lines", "children", "type", "content"),
-        *("boundary", "digest", "message", "envelope"),
+        *("delimiters", "default", "message", "envelope"),
     )
 
     def __init__(self, header_start: int) -> None:
@@ -113,8 +114,8 @@ class Node:
         self.children: list[Node] = []
         self.type = TEXT_PLAIN
         self.content = _PLAIN
-        self.boundary: bytes | None = None  # of a multipart that is not closed
-        self.digest = False
+        self.delimiters: Delimiters | None = None  # while a multipart is not closed
+        self.default = TEXT_PLAIN  # what its parts are that do not say
         self.message: Node | None = None  # inside a message/rfc822
         self.envelope = EMPTY  # of an entity that is a message
 
@@ -124,8 +125,7 @@ def body_structure(node: Node) -> bytes:
     kind, content = node.type, node.content
     if node.children:
         children = b"".join([body_structure(child) for child in node.children])
-        # The wire form of the type without "MULTIPART".
-        return b"(%b %b %b)" % (children, kind.wire[12:], content.extension)
+        return b"(%b %b %b)" % (children, kind.subtype, content.extension)
     size = node.end - node.body_start
     message = node.message
     if message is not None:
