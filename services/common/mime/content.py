@@ -77,7 +77,7 @@ def _content_type(value: bytes) -> ContentType:
     if match is not None:
         main, sub, name, quoted, plain = match.groups()
         main = main.upper()
-        parameters: Parameters = ((name.upper(), quoted or plain),)
+        parameters: Parameters = ((name.upper(), quoted or plain or b""),)
     else:
         value = _without_comments(unfold(value))
         match = _TYPE.match(value)

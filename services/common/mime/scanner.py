@@ -208,6 +208,7 @@ class Scanner:
         self._counting = True
         if kind.boundary is None:
             node.message = Node(place)
+            node.message.lines = node.lines  # none, if a delimiter follows at once
             self._messages += 1
             self._push(node.message)
         else:

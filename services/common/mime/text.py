@@ -83,9 +83,9 @@ def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes
     """At most MAX_PREVIEW characters of UTF-8 in one line, from the beginning of a text part (RFC 8970)."""
     if not html and encoding in _AS_IS and octets.isascii() and not charset.upper().startswith(_SHIFTING):
         # Enough for that many unless most of it is white space.
-        words = b" ".join(octets[: 2 * MAX_PREVIEW].split())[:MAX_PREVIEW]
-        if len(words) == MAX_PREVIEW and words.decode("ascii").isprintable():
-            return words.rstrip()
+        words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
+        if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
+            return words[:MAX_PREVIEW].rstrip()
     text = _shown(octets[:_FIRST_OCTETS], encoding, charset, html)
     if len(text) < 2 * MAX_PREVIEW and len(octets) > _FIRST_OCTETS:
         text = _shown(octets, encoding, charset, html)
