@@ -50,15 +50,19 @@ def address_list(value: bytes | None) -> bytes:
     if value is None:
         return NIL
     value = value[:MAX_FIELD]
-    position, pieces = 0, []
+    position = 0
+    pieces: list[bytes] = []
     while match := _SIMPLE(value, position):
         quoted, phrase, mailbox, host, bare, bare_host, comma = match.groups()
         if bare is not None:
-            pieces.append(b'(NIL NIL "%b" "%b")' % (bare, bare_host))
+            piece = b'(NIL NIL "%b" "%b")' % (bare, bare_host)
         elif name := quoted or phrase:
-            pieces.append(b'("%b" NIL "%b" "%b")' % (name, mailbox, host))
+            piece = b'("%b" NIL "%b" "%b")' % (name, mailbox, host)
         else:
-            pieces.append(b'(NIL NIL "%b" "%b")' % (mailbox, host))
+            piece = b'(NIL NIL "%b" "%b")' % (mailbox, host)
+        if not (comma or pieces):
+            return b"(%b)" % piece
+        pieces.append(piece)
         if not comma:
             return b"(%b)" % b"".join(pieces[:MAX_ADDRESSES])
         position = match.end()

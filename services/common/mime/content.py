@@ -66,7 +66,7 @@ class ContentType:
 def content_type(value: bytes) -> ContentType:
     """TEXT/PLAIN where the value cannot be read, or is a multipart's that no one can take apart."""
     # A boundary is in one message only.
-    if len(value) <= _CACHED_VALUE and b"oundary" not in value:
+    if len(value) <= _CACHED_VALUE and value.find(b"oundary") < 0:
         return _cached_content_type(value)
     return _content_type(value)
 

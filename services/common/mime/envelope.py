@@ -40,10 +40,7 @@ def envelope(fields: Mapping[bytes, bytes]) -> bytes:
 
 
 def _string(value: bytes | None) -> bytes:
-    if value is None:
-        return NIL
-    value = value[:MAX_FIELD].strip()
-    return quote(unfold(value) if b"\n" in value else value)
+    return NIL if value is None else quote(unfold(value[:MAX_FIELD]))
 
 
 def sent_date(value: bytes | None) -> int | None:

@@ -113,7 +113,7 @@ class Scanner:
         fresh = b"".join(self._waiting)
         self._waiting, self._waiting_size = [], 0
         if self._pure:
-            self._pure = fresh.isascii() and b"\0" not in fresh
+            self._pure = fresh.isascii() and 0 not in fresh
         data = self._rest + fresh
         position = self._scan_entities(data, self._position, final)
         if final:
@@ -156,13 +156,22 @@ class Scanner:
             if level < 0 and not final and self._delimiters is not None:
                 # A delimiter that is not complete yet, if only by its first octets.
                 stop = newline - 1 if newline >= 0 else stop - len(self._delimiters.needle)
-            if self._preview_of is self._open[-1] and stop > position:
+            if self._open[-1] is self._preview_of and stop > position:
                 self._show(data, position, stop)
             if level < 0:
                 return stop if stop > position else position
             self._close(level + 1, data, stop)
-            self._enter(after, closes)
             position = after
+            multipart = self._open[-1]
+            if closes:
+                self._in_header = False
+                self._end_multipart(multipart)
+            else:
+                child = Node(self._base + after)
+                multipart.children.append(child)
+                self._begin(child)
+            # A multipart without parts will be shown as text.
+            self._counting = self._messages > 0 or not multipart.children
 
     def _wait_in_header(self, data: bytes, start: int, newline: int) -> int:
         allowed = min(MAX_HEADER, self._headers_left)
@@ -210,7 +219,7 @@ class Scanner:
             node.message = Node(place)
             node.message.lines = node.lines  # none, if a delimiter follows at once
             self._messages += 1
-            self._push(node.message)
+            self._begin(node.message)
         else:
             if kind.name == b"MULTIPART/DIGEST":
                 node.default = MESSAGE
@@ -218,20 +227,7 @@ class Scanner:
             node.delimiters = self._delimiters
         return False
 
-    def _enter(self, after: int, closes: bool) -> None:
-        """Behind a delimiter of the innermost entity: its next part begins, or its epilogue."""
-        multipart = self._open[-1]
-        if closes:
-            self._in_header = False
-            self._end_multipart(multipart)
-        else:
-            child = Node(self._base + after)
-            multipart.children.append(child)
-            self._push(child)
-        # A multipart without parts will be shown as text.
-        self._counting = self._messages > 0 or not multipart.children
-
-    def _push(self, node: Node) -> None:
+    def _begin(self, node: Node) -> None:
         self._open.append(node)
         self._part_count += 1
         self._in_header = True
@@ -240,11 +236,12 @@ class Scanner:
         """Ends all open entities but the outer `count`."""
         if len(self._open) == count:
             return
-        stop = max(self._base + end, self._open[-1].body_start)
+        stop = self._base + end
+        if stop < self._open[-1].body_start:
+            stop = self._open[-1].body_start
         # The last line counts without its line break too.
         lines = self._count(data, stop) + (data[stop - self._base - 1] != 10)
-        while len(self._open) > count:
-            node = self._open.pop()
+        for node in reversed(self._open[count:]):
             node.end = stop
             node.lines += lines if stop > node.body_start else self._newlines
             if node.message is not None:
@@ -253,6 +250,7 @@ class Scanner:
                 self._end_multipart(node)
             if node is self._preview_of:
                 self._end_preview()
+        del self._open[count:]
 
     def _end_multipart(self, node: Node) -> None:
         if node.delimiters is not None:
