@@ -226,9 +226,7 @@ def sample_records(count: int, seed: int) -> list[bytes | bytearray | memoryview
 
 
 def main(output: str) -> None:
-    dictionary = zstandard.train_dictionary(
-        DICTIONARY_SIZE, sample_records(SAMPLES, SEED), level=LEVEL
-    )
+    dictionary = zstandard.train_dictionary(DICTIONARY_SIZE, sample_records(SAMPLES, SEED), level=LEVEL)
     with open(output, "wb") as file:
         file.write(dictionary.as_bytes())
 

@@ -46,7 +46,7 @@ class ContentType:
     Made once for all parts that say the same: what else is asked of it is kept with it.
     """
 
-    __slots__ = ("name", "subtype", "wire", "charset", "boundary", "leaf", "is_text")
+    __slots__ = ("boundary", "charset", "is_text", "leaf", "name", "subtype", "wire")
 
     def __init__(self, main: bytes, sub: bytes, parameters: Parameters = ()) -> None:
         self.name = b"%b/%b" % (main, sub)

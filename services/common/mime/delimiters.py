@@ -13,9 +13,9 @@ NOT_FOUND: Found = (-1, -1, -1, False)
 
 
 class Delimiters:
-    """Of the multipart at `level` and of those `outside`; where two have the same line it is the inner one's."""
+    """Of the multipart at `level` and those `outside`. A line of two multiparts is the inner one's."""
 
-    __slots__ = ("outside", "needle", "_lines")
+    __slots__ = ("_lines", "needle", "outside")
 
     def __init__(self, boundary: bytes, level: int, outside: "Delimiters | None") -> None:
         self.outside = outside

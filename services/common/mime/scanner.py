@@ -18,7 +18,14 @@ from services.common.mime.content import MESSAGE, TEXT_PLAIN
 from services.common.mime.delimiters import NOT_FOUND, Delimiters
 from services.common.mime.envelope import envelope, sent_date
 from services.common.mime.header import Field, first_values, split_fields, unfold
-from services.common.mime.structure import Node, Part, body_structure, content_of, content_of_block, part_table
+from services.common.mime.structure import (
+    Node,
+    Part,
+    body_structure,
+    content_of,
+    content_of_block,
+    part_table,
+)
 from services.common.mime.text import PREVIEW_OCTETS, preview
 
 MAX_HEADER = 256 * 1024

@@ -13,7 +13,6 @@ from services.common.mime.content import (
     content_type,
     disposition_wire,
     language_wire,
-    parameters_wire,
     transfer_encoding,
 )
 from services.common.mime.delimiters import Delimiters
@@ -51,7 +50,7 @@ class Part(NamedTuple):
 class Content:
     """What the Content-* fields of an entity say, mostly rendered already."""
 
-    __slots__ = ("type", "encoding", "fixed", "extension", "tail", "is_attachment")
+    __slots__ = ("encoding", "extension", "fixed", "is_attachment", "tail", "type")
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ _PLAIN = Content(None)
 
 def content_of_block(block: bytes) -> Content:
     """From a part's header block; the same few blocks come again and again."""
-    return _cached_content(block) if len(block) <= _CACHED_BLOCK else content_of(first_values(split_fields(block)))
+    return _cached_content(block) if len(block) <= _CACHED_BLOCK else _content(block)
 
 
 def content_of(values: dict[bytes, bytes]) -> Content:
@@ -95,9 +94,11 @@ def content_of(values: dict[bytes, bytes]) -> Content:
     return Content(kind, encoding, fixed, text(b"content-md5"), extension, is_attachment)
 
 
-@lru_cache(_CACHE_SIZE)
-def _cached_content(block: bytes) -> Content:
+def _content(block: bytes) -> Content:
     return content_of(first_values(split_fields(block)))
+
+
+_cached_content = lru_cache(_CACHE_SIZE)(_content)
 
 
 class Node:

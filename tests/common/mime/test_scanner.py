@@ -58,6 +58,22 @@ STRUCTURES = [
         f'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 7 2 {NO_EXTENSION})'
         ' "MIXED" ("BOUNDARY" "b") NIL NIL NIL)',
     ),
+    # A message that the next delimiter follows at once: no octets, no lines.
+    (
+        "Content-Type: multipart/digest; boundary=b\n\n--b\n--b--\n",
+        '(("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 0 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) '
+        f'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 0 0 {NO_EXTENSION}) 0 {NO_EXTENSION})'
+        ' "DIGEST" ("BOUNDARY" "b") NIL NIL NIL)',
+    ),
+    # Lines of an attachment in a message count, those of an attachment alone do not.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png\n\n1\n2\n\n"
+        "--b\nContent-Type: message/rfc822\n\nContent-Type: image/png\n\n1\n2\n\n--b--\n",
+        f'(("IMAGE" "PNG" NIL NIL NIL "7BIT" 6 {NO_EXTENSION})'
+        '("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 33 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) '
+        f'("IMAGE" "PNG" NIL NIL NIL "7BIT" 6 {NO_EXTENSION}) 4 {NO_EXTENSION})'
+        ' "MIXED" ("BOUNDARY" "b") NIL NIL NIL)',
+    ),
     # A digest's parts are messages unless they say otherwise (RFC 2046 §5.1.5).
     (
         "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: s\n\nx\n--b--\n",
