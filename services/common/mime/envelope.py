@@ -14,6 +14,7 @@ _MONTHS = {
 }
 # date = day month year; the day of the week and the time do not matter here.
 _DATE = re.compile(rb"(?:^|[\s,)])([0-9]{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*[\s-]+([0-9]{2,4})(?![0-9])").search
+# What nearly all fields begin with, found without a search.
 _USUAL_DATE = re.compile(rb"\s*+(?:[A-Za-z]{3},[ ])?([0-9]{1,2})[ ]([A-Za-z]{3})[ ]([0-9]{4})[ ]").match
 
 EMPTY = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
