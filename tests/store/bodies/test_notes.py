@@ -80,10 +80,14 @@ async def test_a_place_that_is_gone_is_no_missing_note(tmp_path: Path, minio: Mi
     await local.close()
 
 
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 async def test_a_note_leaves_nothing_half_done(tmp_path: Path) -> None:
     bodies = LocalBodies(tmp_path)
     await bodies.start()
     for _ in range(2):
         await bodies.create_note("folder/1", b"x")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "folder" / "1"]
+    assert files(tmp_path) == [tmp_path / "folder" / "1"]
     await bodies.close()

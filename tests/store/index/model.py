@@ -66,7 +66,7 @@ class Model:
         self.garbage: set[bytes] = set()
 
     def _next(self, *boxes: Box) -> int:
-        """The number of a change of these mailboxes; the first one behind n new incarnations jumps n times."""
+        """The number of a change of these mailboxes; the first one behind n incarnations jumps n times."""
         self.seq += 2**20 * (self.server - self.incarnation)
         self.incarnation = self.server
         for box in boxes:

@@ -113,7 +113,7 @@ def look_like(server: RedisServer, replid: bytes) -> None:
 async def test_no_copy_behind_many_restarts_gives_anything_twice(
     durable: RedisServer, tmp_path: Path, steps: list[int | None]
 ) -> None:
-    """Every incarnation has UIDs and modseqs of its own, whatever its replid, from whichever copy it began."""
+    """Every incarnation has UIDs and modseqs of its own, whatever its replid and the copy it began from."""
     given: dict[int, bytes] = {}
     copies, followers, heads = [tmp_path / "copy0"], dict[int, bytes](), list[Head]()
     async with opened(durable.url) as index:
