@@ -1,7 +1,6 @@
 """Real restarts and older copies of Redis: what was given to messages is not given again."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,21 +24,6 @@ def durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisSer
     server.start()
     yield server
     server.stop()
-
-
-def keep_copy(server: RedisServer, place: Path) -> None:
-    """A copy of its files, and it goes on."""
-    server.stop()
-    shutil.copytree(server.folder, place)
-    server.start()
-
-
-def put_back(server: RedisServer, place: Path) -> None:
-    """Its files as they were; what was written since is lost."""
-    server.stop()
-    shutil.rmtree(server.folder)
-    shutil.copytree(place, server.folder)
-    server.start()
 
 
 def replid_of(server: RedisServer) -> bytes:
@@ -74,12 +58,12 @@ async def test_an_older_copy_gives_nothing_twice(durable: RedisServer, tmp_path:
     async with opened(durable.url) as index:
         scope = await new_account(index)
         await fill(index, scope, 3)
-    keep_copy(durable, tmp_path / "copy")
+    durable.keep_copy(tmp_path / "copy")
     async with opened(durable.url, mark=False) as index:
         lost = await fill(index, scope, 5)
         number = await index.create_mailbox(scope, request(), "lost", 0)
         lost_head = await index.head(scope, 1, "")
-    put_back(durable, tmp_path / "copy")
+    durable.put_back(tmp_path / "copy")
     async with opened(durable.url, mark=False) as index:
         assert (await header(index, scope)).messages == 3
         new = await fill(index, scope, 5)
@@ -119,15 +103,15 @@ async def test_no_copy_behind_many_restarts_gives_anything_twice(
     async with opened(durable.url) as index:
         scope = await new_account(index)
         heads.append(await give(index, scope, given))
-    keep_copy(durable, copies[0])
+    durable.keep_copy(copies[0])
     for step in steps:
         origin = len(copies) - 1 if step is None else step
-        put_back(durable, copies[origin])
+        durable.put_back(copies[origin])
         look_like(durable, followers.setdefault(origin, replid_of(durable)))
         async with opened(durable.url, mark=False) as index:
             heads.append(await give(index, scope, given))
         copies.append(tmp_path / f"copy{len(copies)}")
-        keep_copy(durable, copies[-1])
+        durable.keep_copy(copies[-1])
     assert len(given) == 5 * len(heads)
     seqs, last = [head.seq for head in heads], heads[-1]
     assert len(set(seqs)) == len(seqs)
@@ -142,12 +126,12 @@ async def test_a_watch_is_told_when_its_position_was_lost(durable: RedisServer, 
     async with opened(durable.url) as index:
         scope = await new_account(index)
         shard = keys.shard_of(scope.account)
-    keep_copy(durable, tmp_path / "copy")
+    durable.keep_copy(tmp_path / "copy")
     async with opened(durable.url, mark=False) as index:
         await fill(index, scope, 1)
         lost = await index.log_end(shard)
         await index.check_position(shard, lost)
-    put_back(durable, tmp_path / "copy")
+    durable.put_back(tmp_path / "copy")
     async with opened(durable.url, mark=False) as index:
         for _ in range(2):
             with pytest.raises(Exception, match="token is too old"):
