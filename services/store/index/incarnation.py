@@ -86,7 +86,7 @@ class Incarnations:
                 number = self._next(last)
                 if await self._notes.create_note(f"{FOLDER}/{number}", replid):
                     log.info("new incarnation of Redis", number=number, replid=replid.decode())
-                    self._numbers[replid] = number
+                    self._keep(number, replid)
                     return number
         except Unavailable as unavailable:
             raise Unavailable("The incarnation of Redis is not known yet") from unavailable
@@ -110,6 +110,9 @@ class Incarnations:
         replid = await self._notes.read_note(f"{FOLDER}/{number}")
         if replid is None:
             raise Unavailable(f"The note of incarnation {number} is gone")
+        self._keep(number, replid)
+
+    def _keep(self, number: int, replid: bytes) -> None:
         self._read.add(number)
         self._numbers[replid] = number
 
