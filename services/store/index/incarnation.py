@@ -89,6 +89,8 @@ class Incarnations:
                     self._keep(number, replid)
                     return number
         except Unavailable as unavailable:
+            cause = repr(unavailable.__cause__ or unavailable)[:200]
+            log.warning("incarnation of Redis not known yet", replid=replid.decode(), cause=cause)
             raise Unavailable("The incarnation of Redis is not known yet") from unavailable
 
     def _next(self, last: int) -> int:
