@@ -19,6 +19,7 @@ import structlog
 
 from services.common.config import Address
 from services.common.grpc_options import CLIENT_OPTIONS
+from services.common.pipe import Pipe
 
 RESOLVE_INTERVAL = 10.0
 RESOLVE_AT_ONCE = 1.0  # while there is no replica, or one failed
@@ -29,17 +30,24 @@ log = structlog.stdlib.get_logger()
 class Replica:
     """One store process."""
 
-    __slots__ = ("callables", "channel", "name", "shunned_until")
+    __slots__ = ("callables", "channel", "name", "pipe", "shunned_until")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.channel = grpc.aio.insecure_channel(name, options=CLIENT_OPTIONS)
         self.callables: dict[str, Any] = {}  # by method path, made at first use
+        self.pipe: Pipe | None = None  # made at first use
         self.shunned_until = 0.0
 
     def shun(self, seconds: float) -> None:
         """Prefer others for a while."""
         self.shunned_until = time.monotonic() + seconds
+
+    async def close(self, grace: float | None) -> None:
+        """Calls under way have so many seconds to end."""
+        await self.channel.close(grace)
+        if self.pipe is not None:
+            await self.pipe.close()
 
 
 class Replicas:
@@ -65,7 +73,7 @@ class Replicas:
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        await asyncio.gather(*(replica.channel.close(None) for replica in self._replicas.values()))
+        await asyncio.gather(*(replica.close(None) for replica in self._replicas.values()))
         self._replicas.clear()
 
     def all(self) -> list[Replica]:
@@ -112,7 +120,7 @@ class Replicas:
         for name in names - self._replicas.keys():
             self._replicas[name] = Replica(name)
         for name in self._replicas.keys() - names - kept:
-            task = asyncio.create_task(_retire(self._replicas.pop(name)))
+            task = asyncio.create_task(self._replicas.pop(name).close(CLOSE_GRACE))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
@@ -123,10 +131,6 @@ async def _addresses(endpoint: Address) -> list[str]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     return [str(Address(str(info[4][0]), endpoint.port)) for info in found]
-
-
-async def _retire(replica: Replica) -> None:
-    await replica.channel.close(CLOSE_GRACE)
 
 
 def _is_ip(host: str) -> bool:

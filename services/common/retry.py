@@ -18,6 +18,8 @@ from services.common.errors import Fault, Refused, Unavailable
 
 # Seconds before the third and later tries, a little more or less: about four seconds in all.
 PAUSES = (0.1, 0.3, 0.7, 1.2, 2.0)
+# Where a call's google.rpc.Status travels.
+DETAILS = "grpc-status-details-bin"
 # A replica that failed is not the first choice for so long.
 SHUN_DOWN = 1.0
 SHUN_SLOW = 5.0
@@ -59,7 +61,7 @@ def fault_of(error: grpc.aio.AioRpcError) -> Fault:
 def reason_of(error: grpc.aio.AioRpcError) -> str:
     """ErrorInfo.reason of a failed call; empty where there is none."""
     for key, value in cast(Iterable[tuple[str, bytes]], error.trailing_metadata() or ()):
-        if key != "grpc-status-details-bin":
+        if key != DETAILS:
             continue
         info = error_details_pb2.ErrorInfo()
         try:
@@ -69,6 +71,12 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
         except DecodeError:
             break
     return ""
+
+
+def rpc_error(code: grpc.StatusCode, text: str, details: bytes = b"") -> grpc.aio.AioRpcError:
+    """What gRPC raises for a status, made here."""
+    trailing = grpc.aio.Metadata((DETAILS, details)) if details else grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, details=text, debug_error_string=None)
 
 
 def _jitter(seconds: float) -> float:

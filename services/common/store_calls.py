@@ -17,11 +17,11 @@ from google.protobuf.message_factory import GetMessageClass
 
 from services.common.errors import Fault, Unavailable
 from services.common.ids import new_request_id
+from services.common.pipe import EOF, MOST_OCTETS, Pipe
 from services.common.replicas import Replica, Replicas
-from services.common.retry import RETRYABLE, SHUN_DOWN, SHUN_SLOW, fault_of, pauses
+from services.common.retry import RETRYABLE, SHUN_DOWN, SHUN_SLOW, fault_of, pauses, rpc_error
 from services.common.store_session import StoreSession
 
-EOF = grpc.aio.EOF  # type: ignore[attr-defined] # the stubs do not have it
 Metadata = tuple[tuple[str, str], ...]
 
 # A stream as a whole; each wait for its next response has the deadline of a call.
@@ -85,15 +85,30 @@ class Caller:
     async def unary(
         self, method: Method, request: Any, session: StoreSession | None, timeout: float | None
     ) -> Any:
-        octets, metadata = method.serialise(request), self.metadata(session)
+        octets = method.serialise(request)
         tries = Tries(self.replicas, account_of(request), timeout or self.timeout)
         while True:
-            replica = tries.replica
             try:
                 with as_rpc_errors():
-                    return await method.on(replica)(octets, timeout=tries.seconds, metadata=metadata)
+                    return await self._once(method, tries, octets, session)
             except grpc.aio.AioRpcError as error:
                 await tries.next(error)
+
+    async def _once(self, method: Method, tries: "Tries", octets: bytes, session: StoreSession | None) -> Any:
+        """One try: on the replica's pipe, or by itself when it is large or the replica has no pipes."""
+        replica = tries.replica
+        if replica.pipe is None:
+            replica.pipe = Pipe(replica.channel, self.metadata(None))
+        if len(octets) <= MOST_OCTETS and replica.pipe.available:
+            token = session.token if session is not None else ""
+            try:
+                return method.response.FromString(
+                    await replica.pipe.call(method.path, octets, token, tries.seconds)
+                )
+            except grpc.aio.AioRpcError:
+                if replica.pipe.available:
+                    raise
+        return await method.on(replica)(octets, timeout=tries.seconds, metadata=self.metadata(session))
 
     async def stream(
         self, method: Method, request: Any, session: StoreSession | None, timeout: float | None
@@ -185,15 +200,9 @@ def as_rpc_errors() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise _rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time") from None
+        raise rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time") from None
     except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
-        raise _rpc_error(grpc.StatusCode.UNAVAILABLE, str(error)) from None
-
-
-def _rpc_error(code: grpc.StatusCode, text: str) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(
-        code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=text, debug_error_string=None
-    )
+        raise rpc_error(grpc.StatusCode.UNAVAILABLE, str(error)) from None
 
 
 def account_of(request: Any) -> str:

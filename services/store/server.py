@@ -20,6 +20,8 @@ from buuta.v1 import (
     account_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
+    call_pb2,
+    call_pb2_grpc,
     change_pb2,
     change_pb2_grpc,
     delivery_pb2,
@@ -38,6 +40,7 @@ from services.store.auth_service import AuthService
 from services.store.bodies import BodyStore
 from services.store.bodies.local import LocalBodies
 from services.store.bodies.s3 import S3Bodies
+from services.store.call_service import CallService, methods_of
 from services.store.change_service import ChangeService
 from services.store.collector import Collector
 from services.store.context import Platform
@@ -61,7 +64,7 @@ from services.store.views import Views
 log = structlog.stdlib.get_logger()
 RETRY_SECONDS = 0.5
 CHECK_SECONDS = 5.0
-FILES = (account_pb2, auth_pb2, change_pb2, delivery_pb2, maildrop_pb2, mailbox_pb2, message_pb2)
+FILES = (account_pb2, auth_pb2, call_pb2, change_pb2, delivery_pb2, maildrop_pb2, mailbox_pb2, message_pb2)
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class Store:
     health: Any  # grpc_health's servicer
     ready: asyncio.Event
     server: grpc.aio.Server
+    calls: CallService | None  # of the role api
     draining: bool = False
 
     async def drain(self, seconds: float) -> None:
@@ -81,6 +85,8 @@ class Store:
         await self.health.enter_graceful_shutdown()
         self.ready.clear()
         self.platform.hints.stop()
+        if self.calls is not None:
+            self.calls.drain()
         await self.server.stop(seconds)
 
 
@@ -133,12 +139,13 @@ async def _served(settings: StoreSettings, platform: Platform) -> Store:
     checks: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it has no types
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    calls = None
     if "api" in settings.roles:
         intake = Intake(platform.bodies, platform.index, platform.tokens, settings.max_message_size)
-        add_services(server, platform, intake)
+        calls = add_services(server, platform, intake)
     port = server.add_insecure_port(str(settings.listen))
     await server.start()
-    return Store(port, platform, checks, asyncio.Event(), server)
+    return Store(port, platform, checks, asyncio.Event(), server, calls)
 
 
 @contextlib.asynccontextmanager
@@ -156,19 +163,35 @@ async def _at_work(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]
         raise failures.exceptions[0] from None
 
 
-def add_services(server: Any, platform: Platform, intake: Intake) -> None:
+def add_services(server: Any, platform: Platform, intake: Intake) -> CallService:
     """The whole API, and what tools expect beside it."""
-    account_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(platform), server)
-    auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(platform), server)
-    mailbox_pb2_grpc.add_MailboxServiceServicer_to_server(MailboxService(platform), server)
-    message_pb2_grpc.add_MessageServiceServicer_to_server(MessageService(platform, intake), server)
-    maildrop_pb2_grpc.add_MaildropServiceServicer_to_server(MaildropService(platform), server)
-    delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(platform, intake), server)
+    account, auth = AccountService(platform), AuthService(platform)
+    mailbox, message = MailboxService(platform), MessageService(platform, intake)
+    maildrop, delivery = MaildropService(platform), DeliveryService(platform, intake)
+    account_pb2_grpc.add_AccountServiceServicer_to_server(account, server)
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
+    mailbox_pb2_grpc.add_MailboxServiceServicer_to_server(mailbox, server)
+    message_pb2_grpc.add_MessageServiceServicer_to_server(message, server)
+    maildrop_pb2_grpc.add_MaildropServiceServicer_to_server(maildrop, server)
+    delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(delivery, server)
     change_pb2_grpc.add_ChangeServiceServicer_to_server(ChangeService(platform), server)
+    methods = methods_of(
+        [
+            (account_pb2.DESCRIPTOR, account),
+            (auth_pb2.DESCRIPTOR, auth),
+            (mailbox_pb2.DESCRIPTOR, mailbox),
+            (message_pb2.DESCRIPTOR, message),
+            (maildrop_pb2.DESCRIPTOR, maildrop),
+            (delivery_pb2.DESCRIPTOR, delivery),
+        ]
+    )
+    calls = CallService(platform, methods)
+    call_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
     names = [service.full_name for file in FILES for service in file.DESCRIPTOR.services_by_name.values()]
     reflection.enable_server_reflection(
         (*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
     )
+    return calls
 
 
 async def _keep_ready(store: Store, connection: Connection) -> None:

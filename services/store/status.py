@@ -17,10 +17,10 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from services.common.errors import Fault, Refused, SyntaxFault
+from services.common.retry import DETAILS
 
 log = structlog.stdlib.get_logger()
 DOMAIN = "buuta"
-DETAILS = "grpc-status-details-bin"
 
 CODES = {
     grpc.StatusCode.NOT_FOUND: (

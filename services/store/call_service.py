@@ -1,0 +1,198 @@
+"""CallService: many unary calls on one stream (`proto/buuta/v1/call.proto`).
+
+A call on a pipe runs the method that a call by itself runs, with the same
+tokens and deadlines; only what gRPC spends on each call is saved.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+
+from buuta.v1 import call_pb2 as pb
+from buuta.v1 import call_pb2_grpc
+from services.common.retry import DETAILS
+from services.store.context import Platform, caller
+from services.store.status import rpc
+from services.store.tokens import ROLES
+
+DEFAULT_SECONDS = 20.0
+# Calls of one stream at work; beyond them it is not read from.
+AT_WORK = 1000
+# Octets of replies that share a message.
+TOGETHER = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A unary method of a servicer."""
+
+    run: Any  # async (request, context) -> response
+    request: Any  # its class
+
+
+def methods_of(servicers: Iterable[tuple[FileDescriptor, Any]]) -> dict[str, Method]:
+    """The unary methods by gRPC path of servicers and the files that describe them."""
+    found = {}
+    for file, servicer in servicers:
+        for service in file.services_by_name.values():
+            for method in service.methods:
+                if not (method.client_streaming or method.server_streaming):
+                    path = f"/{service.full_name}/{method.name}"
+                    found[path] = Method(getattr(servicer, method.name), GetMessageClass(method.input_type))
+    return found
+
+
+class CallService(call_pb2_grpc.CallServiceServicer):
+    def __init__(self, platform: Platform, methods: Mapping[str, Method]) -> None:
+        self._platform, self._methods = platform, methods
+        self._pipes: set[Pipe] = set()
+
+    @rpc
+    async def Pipe(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # it writes by itself
+        caller(self._platform, context, ROLES)
+        pipe = Pipe(self._methods, context)
+        self._pipes.add(pipe)
+        try:
+            await pipe.run()
+        finally:
+            self._pipes.discard(pipe)
+
+    def drain(self) -> None:
+        """Have clients make their next calls elsewhere."""
+        for pipe in self._pipes:
+            pipe.drain()
+
+
+class Pipe:
+    """One client's calls."""
+
+    def __init__(self, methods: Mapping[str, Method], context: Any) -> None:
+        self._methods, self._context = methods, context
+        self._metadata = tuple(context.invocation_metadata())
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._replies: list[pb.Reply] = []
+        self._wake = asyncio.Event()  # there is something to write, or nothing more will come
+        self._room = asyncio.Event()
+        self._draining = self._complete = False
+
+    async def run(self) -> None:
+        """Until the client closes its side and has all its answers."""
+        reading = asyncio.ensure_future(self._read())
+        try:
+            await self._write()
+            await reading
+        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+            raise asyncio.CancelledError from None  # the client has gone
+        finally:
+            for task in (reading, *self._tasks):
+                task.cancel()
+            await asyncio.gather(reading, *self._tasks, return_exceptions=True)
+
+    def drain(self) -> None:
+        self._draining = True
+        self._wake.set()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while (request := await self._context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+                for call in request.calls:
+                    while len(self._tasks) >= AT_WORK:
+                        self._room.clear()
+                        await self._room.wait()
+                    task = loop.create_task(self._perform(call))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._done)
+        finally:
+            self._complete = True
+            self._wake.set()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.set()
+        self._wake.set()
+
+    async def _write(self) -> None:
+        told = False
+        while self._replies or self._tasks or not self._complete:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._replies:
+                await self._context.write(pb.PipeResponse(replies=self._next_replies()))
+            if self._draining and not told:
+                told = True
+                await self._context.write(pb.PipeResponse(draining=True))
+
+    def _next_replies(self) -> list[pb.Reply]:
+        """What goes into one message."""
+        size = place = 0
+        while place < len(self._replies) and size < TOGETHER:
+            size += len(self._replies[place].response)
+            place += 1
+        taken, self._replies = self._replies[:place], self._replies[place:]
+        return taken
+
+    async def _perform(self, call: pb.Call) -> None:
+        """Run one call and queue its reply."""
+        task = asyncio.current_task()
+        assert task is not None
+        seconds = call.timeout_ms / 1000 or DEFAULT_SECONDS
+        timer = asyncio.get_running_loop().call_later(seconds, task.cancel)
+        try:
+            reply = await self._answer(call)
+        except asyncio.CancelledError:
+            reply = pb.Reply(code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], text="no answer in time")
+        finally:
+            timer.cancel()
+        reply.id = call.id
+        self._replies.append(reply)
+
+    async def _answer(self, call: pb.Call) -> pb.Reply:
+        method = self._methods.get(call.method)
+        if method is None:
+            return pb.Reply(code=grpc.StatusCode.UNIMPLEMENTED.value[0], text="No such method on a pipe")
+        try:
+            request = method.request.FromString(call.request)
+        except DecodeError:
+            return pb.Reply(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], text="Not the method's request")
+        metadata = self._metadata
+        if call.session_token:
+            metadata = (*metadata, ("buuta-session", call.session_token))
+        try:
+            response = await method.run(request, CallContext(metadata))
+        except Aborted as status:
+            return status.reply
+        return pb.Reply(response=response.SerializeToString())
+
+
+class Aborted(Exception):
+    """A method has ended its call with a status."""
+
+    def __init__(self, reply: pb.Reply) -> None:
+        super().__init__(reply.text)
+        self.reply = reply
+
+
+class CallContext:
+    """What methods use of gRPC's context."""
+
+    __slots__ = ("_metadata",)
+
+    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._metadata = metadata
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return self._metadata
+
+    async def abort(
+        self, code: grpc.StatusCode, text: str, trailing: tuple[tuple[str, bytes], ...] = ()
+    ) -> None:
+        details = dict(trailing).get(DETAILS, b"")
+        raise Aborted(pb.Reply(code=code.value[0], text=text, details=details))
