@@ -8,6 +8,7 @@ from buuta.v1 import change_pb2 as pb
 from services.common.errors import Fault, Refused
 from services.store.context import Platform
 from services.store.hints import Listener
+from services.store.index.incarnation import token
 
 # Accounts whose state is read again together, when hints may have been lost.
 TOGETHER = 200
@@ -21,6 +22,7 @@ class HintStream:
         self._platform = platform
         self.listener = Listener()
         self._accounts: dict[str, str] = {}  # account → epoch of the session it was added with
+        self._incarnations: dict[str, int] = {}  # of accounts that were read since they were last told of
 
     async def read(self, requests: AsyncIterator[pb.WatchHintsRequest]) -> None:
         """Takes additions and removals until the front end closes its side."""
@@ -57,6 +59,7 @@ class HintStream:
         if header is None:
             self._end(account)
             return
+        self._incarnations[account] = header.incarnation
         changed = self.listener.changed
         changed[account] = max(header.seq, changed.get(account, 0))
         self.listener.ready.set()
@@ -81,7 +84,8 @@ class HintStream:
             self._drop(account)
         for account, seq in changed.items():
             if account in self._accounts:
-                response.hints.add(account=account, seq=seq)
+                number = self._incarnations.pop(account, 0)
+                response.hints.add(account=account, seq=seq, incarnation=token(number) if number else b"")
         if gap:
             await self._look_again(not response.hints)
         return response
@@ -96,6 +100,7 @@ class HintStream:
 
     def _drop(self, account: str) -> None:
         self._accounts.pop(account, None)
+        self._incarnations.pop(account, None)
         self._platform.hints.remove(self.listener, account)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from services.common.errors import Refused
 from services.store.columns import columns_of, read_uids
 from services.store.context import Platform, caller, request_of
 from services.store.index.core import MailboxHeader, Scope
+from services.store.index.incarnation import token
 from services.store.index.mailboxes import Head
 from services.store.index.record import SEEN, TOMBSTONE, U32, Rows, live
 from services.store.status import rpc
@@ -140,7 +141,7 @@ def _differences_known(head: Head, request: pb.SyncMailboxRequest) -> bool:
         return False
     if request.since_seq > head.seq or head.in_gap(request.since_seq):
         return False
-    if request.incarnation and request.incarnation != head.incarnation:
+    if request.incarnation and request.incarnation != token(head.incarnation):
         return False
     return request.since_seq >= head.mailbox.oldest or bool(request.known_uids)
 
@@ -149,7 +150,7 @@ def _answer(head: Head, changed: Rows | None, gone: U32 | None, full: bool) -> p
     return pb.SyncMailboxResponse(
         mailbox=_counted(head.mailbox),
         seq=head.seq,
-        incarnation=head.incarnation,
+        incarnation=token(head.incarnation),
         full=full,
         vanished=np.ascontiguousarray(gone).tobytes() if gone is not None else b"",
         changed=columns_of(changed) if changed is not None and len(changed) else None,

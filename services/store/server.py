@@ -50,6 +50,7 @@ from services.store.incoming import Intake
 from services.store.index import marker
 from services.store.index.connection import Connection
 from services.store.index.directory import Directory
+from services.store.index.incarnation import Incarnations
 from services.store.index.index import Index
 from services.store.mailbox_service import MailboxService
 from services.store.maildrop_service import MaildropService
@@ -119,7 +120,7 @@ async def running(settings: StoreSettings) -> AsyncIterator[Store]:
 
 def make_platform(settings: StoreSettings, connection: Connection, bodies: BodyStore) -> Platform:
     """The parts of one store process, wired together."""
-    index = Index(connection, settings.log_retention, settings.redo_log_bytes)
+    index = Index(connection, Incarnations(bodies), settings.log_retention, settings.redo_log_bytes)
     return Platform(
         index=index,
         directory=Directory(connection, index),

@@ -4,7 +4,7 @@ import smtplib
 
 import pytest
 
-from tests.chaos.support import User, eventually, message, works
+from tests.chaos.support import User, eventually, message, refused_for_now, works
 from tests.support.system import System
 
 
@@ -46,3 +46,27 @@ def test_without_bodies(system: System, user: User, how: str) -> None:
         maildrop.quit()
     works(user, "kept@example.net", "later@example.net")
     assert user.ids("Archive") == ["kept@example.net"]
+
+
+@pytest.mark.parametrize("how", ["down", "paused"])
+def test_without_bodies_when_redis_has_restarted(system: System, user: User, how: str) -> None:
+    """The new server's incarnation has no number yet: "later" to everybody, until it can be kept."""
+    user.send(message("kept@example.net"))
+    with system.imap_client(user.name) as client:
+        client.select()
+        if how == "down":
+            system.minio.kill()
+        else:
+            system.minio.pause()
+        system.redis.kill()
+        system.redis.start()
+        refused_for_now(user)
+        kind, said = client.noop()
+        assert (kind, said[0][:13]) == ("NO", b"[UNAVAILABLE]")
+        if how == "down":
+            system.minio.start()
+        else:
+            system.minio.resume()
+        works(user, "kept@example.net")
+        eventually(user, lambda: client.noop()[0] == "OK")
+        assert client.search(None, "ALL") == ("OK", [b"1 2"])

@@ -129,6 +129,39 @@ def test_put_back_to_an_older_copy(
     assert b"4 (UID %d)" % max(found) in session.fetch("4", "(UID)")[1]
 
 
+def test_put_back_behind_two_restarts(
+    system: System, kept: User, session: imaplib.IMAP4, tmp_path: Path
+) -> None:
+    """Each of three incarnations begins from the same copy or goes on; a UID names one message for ever."""
+    told = dict(kept.by_uid())
+
+    def sent(*names: str) -> None:
+        for name in names:
+            kept.send_until_taken(message(name))
+        found: dict[int, str] = {}
+        eventually(kept, lambda: bool(found.update(kept.by_uid()) or found))
+        assert set(names) <= set(found.values())
+        assert all(told.setdefault(uid, name) == name for uid, name in found.items())
+
+    system.copy_redis(tmp_path / "oldest")
+    sent("lost1@example.net")
+    for number in (2, 3):
+        system.redis.kill()
+        system.redis.start()
+        sent(f"lost{number}a@example.net", f"lost{number}b@example.net")
+        assert kept.ids()[: len(KEPT)] == list(KEPT)
+    for number in (4, 5):
+        system.put_redis_back(tmp_path / "oldest")
+        sent(f"new{number}@example.net")
+        assert kept.ids() == [*KEPT, f"new{number}@example.net"]
+    assert max(told) == max(kept.by_uid())
+
+    # The session that was open all the time has none of what was lost.
+    eventually(kept, lambda: session.noop()[0] == "OK")
+    assert session.search(None, "ALL") == ("OK", [b"1 2 3 4"])
+    assert b"4 (UID %d)" % max(told) in session.fetch("4", "(UID)")[1]
+
+
 def uidvalidity_and_modseq(system: System, user: User) -> tuple[int, int]:
     with system.imap_client(user.name) as client:
         _, [line] = client.status("INBOX", "(UIDVALIDITY HIGHESTMODSEQ)")

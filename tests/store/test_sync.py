@@ -73,15 +73,18 @@ async def test_a_qresync_client_has_no_incarnation(alice: Api) -> None:
 async def test_a_number_of_a_lost_incarnation_is_worth_nothing(store: Store, alice: Api) -> None:
     """After a failover that lost changes a modseq may have named another change."""
     [first] = await alice.append(MESSAGE)
+    answer = await alice.sync()
+    told = known(answer)
+    before = int(answer.incarnation) - 1
     header = keys.account_key(alice.account)
-    await store.platform.index.connection.change("HSET", header, "inc", "0" * 40)  # another server's
-    told = known(await alice.sync())
+    await store.platform.index.connection.change("HSET", header, "inc", before)  # another server wrote last
+    qresync = {"uidvalidity": told["uidvalidity"], "since_seq": int(str(told["since_seq"])) + 5}
+    assert (await alice.sync(**qresync)).full  # a change that the lost server had made
     await alice.flag([first], 1)
-    after = await alice.sync(**told)
-    assert after.full
-    assert after.incarnation != told["incarnation"]
-    lost = int(str(told["since_seq"])) + 5  # a change that the lost server had made
-    assert (await alice.sync(uidvalidity=told["uidvalidity"], since_seq=lost)).full
+    assert (await alice.sync(**qresync)).full
+    after = await alice.sync(**told)  # read from this server: the jump lost nothing
+    assert (after.full, rows_of(after.changed)) == (False, {first: 1})
+    assert after.incarnation == told["incarnation"]
     assert not (await alice.sync(**known(after))).full
 
 

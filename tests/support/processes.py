@@ -134,6 +134,19 @@ class RedisServer(Server):
         """Empty it."""
         assert self.ask("FLUSHALL").startswith(b"+OK")
 
+    def keep_copy(self, place: Path) -> None:
+        """A copy of its files, and it goes on."""
+        self.stop()
+        shutil.copytree(self.folder, place)
+        self.start()
+
+    def put_back(self, copy: Path) -> None:
+        """Its files as they were; what was written since is lost."""
+        self.stop()
+        shutil.rmtree(self.folder)
+        shutil.copytree(copy, self.folder)
+        self.start()
+
     def new_incarnation(self) -> None:
         """Another replication id, as after a failover; Redis 7 wants `--enable-debug-command local`."""
         assert self.ask("DEBUG", "CHANGE-REPL-ID").startswith(b"+OK")

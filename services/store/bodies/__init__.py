@@ -59,6 +59,22 @@ class BodyStore(Protocol):
         """Leave the generation id here, unless there is one."""
         ...
 
+    async def create_note(self, name: str, data: bytes) -> bool:
+        """Leave a small object beside the bodies, for ever; False when one of that name is there.
+
+        Exclusive: of all who try at the same time, one is told True. Names: letters and digits, with `/`
+        behind the folder's.
+        """
+        ...
+
+    async def read_note(self, name: str) -> bytes | None:
+        """What `create_note` left there; None when it left nothing."""
+        ...
+
+    async def notes(self, folder: str) -> list[str]:
+        """The names of a folder's notes, without the folder, in no order."""
+        ...
+
     async def close(self) -> None:
         """Give back threads and connections."""
         ...

@@ -135,27 +135,48 @@ class LocalBodies:
         await self._run(remove)
 
     async def read_marker(self) -> bytes | None:
-        try:
-            return await self._threads.run((self._folder / MARKER).read_bytes)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Unavailable("The body store is not available") from error
+        return await self.read_note(MARKER)
 
     async def write_marker(self, generation: bytes) -> None:
-        def write() -> None:
-            temporary = self._temporary()
+        await self.create_note(MARKER, generation)
+
+    async def create_note(self, name: str, data: bytes) -> bool:
+        def write() -> bool:
+            temporary, final = self._temporary(), self._folder / name
             try:
                 with open(temporary, "xb", 0) as file:
-                    _write(file, generation)
+                    _write(file, data)
                     os.fsync(file.fileno())
-                with contextlib.suppress(FileExistsError):
-                    os.link(temporary, self._folder / MARKER)
+                if not final.parent.is_dir():
+                    final.parent.mkdir(exist_ok=True)
+                    _sync_folder(self._folder)
+                try:
+                    os.link(temporary, final)
+                except FileExistsError:
+                    return False
+                finally:  # another one's note must not vanish either, once it was seen
+                    _sync_folder(final.parent)
             finally:
                 temporary.unlink(missing_ok=True)
-            _sync_folder(self._folder)
+            return True
 
-        await self._run(write)
+        return await self._run(write)
+
+    async def read_note(self, name: str) -> bytes | None:
+        def read() -> bytes | None:
+            try:
+                return (self._folder / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+        return await self._run(read)
+
+    async def notes(self, folder: str) -> list[str]:
+        def names() -> list[str]:
+            path = self._folder / folder
+            return os.listdir(path) if path.is_dir() else []
+
+        return await self._run(names)
 
     async def close(self) -> None:
         await self._threads.close()

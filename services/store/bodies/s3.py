@@ -28,6 +28,8 @@ MARKER = "generation"
 # A bucket that is not there says nothing about the bodies in it.
 ABSENT = frozenset({"NoSuchKey", "NoSuchObject"})
 BEHIND_THE_END = "InvalidRange"
+# An object of that name is there, or another one's write of it is at work.
+TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 PREFIX = "bodies/"
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -145,24 +147,40 @@ class S3Bodies:
             )
 
     async def read_marker(self) -> bytes | None:
+        return await self.read_note(MARKER)
+
+    async def write_marker(self, generation: bytes) -> None:
+        await self.create_note(MARKER, generation)
+
+    async def create_note(self, name: str, data: bytes) -> bool:
+        def write() -> bool:
+            try:
+                # put_object would send the condition as metadata, which S3 does not look at.
+                self._client._put_object(self._bucket, name, data, {"If-None-Match": "*"})
+            except S3Error as error:
+                if error.code not in TAKEN:
+                    raise
+                return False
+            return True
+
+        return await self._run(write)
+
+    async def read_note(self, name: str) -> bytes | None:
         def read() -> bytes:
-            return _whole(self._client.get_object(bucket_name=self._bucket, object_name=MARKER))
+            return _whole(self._client.get_object(bucket_name=self._bucket, object_name=name))
 
         try:
             return await self._run(read)
         except BodyMissing:
             return None
 
-    async def write_marker(self, generation: bytes) -> None:
-        if await self.read_marker() is not None:
-            return
-        await self._run(
-            self._client.put_object,
-            bucket_name=self._bucket,
-            object_name=MARKER,
-            data=io.BytesIO(generation),
-            length=len(generation),
-        )
+    async def notes(self, folder: str) -> list[str]:
+        def names() -> list[str]:
+            prefix = folder + "/"
+            found = self._client.list_objects(bucket_name=self._bucket, prefix=prefix)
+            return [str(each.object_name).removeprefix(prefix) for each in found]
+
+        return await self._run(names)
 
     async def close(self) -> None:
         await self._threads.close()

@@ -29,7 +29,7 @@ class AccountHeader:
     epoch: int
     create_time: int  # Unix milliseconds
     seq: int
-    incarnation: bytes
+    incarnation: int  # what a label of this moment names
 
 
 class AccountOperations(Core):
@@ -74,7 +74,7 @@ class AccountOperations(Core):
         if not keys.valid_account(account):
             return None
         try:
-            flat, _, _ = await self.read("account_read", Scope(account, epoch), "")
+            incarnation, flat, _, _ = await self.read("account_read", Scope(account, epoch), "")
         except Refused as refused:
             if refused.reason == "ACCOUNT_NOT_FOUND":
                 return None
@@ -88,7 +88,7 @@ class AccountOperations(Core):
             int(header[b"epoch"]),
             int(header[b"ctime"]),
             int(header[b"seq"]),
-            header[b"inc"],
+            incarnation,
         )
 
     async def addresses_of(self, account: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What all operations on the index share: who asks, how a script is run, what a mailbox's header says."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +9,16 @@ from services.common.errors import Unavailable
 from services.store.index import keys
 from services.store.index.connection import Connection
 from services.store.index.errors import ScriptError, fault
+from services.store.index.incarnation import Incarnations
 
 # A request id is kept 15 minutes and its time may be this far from ours (clocks differ).
 REQUEST_ID_SKEW_MS = 10 * 60 * 1000
 LOG_RETENTION = 1000  # events of a shard
 REDO_LOG_OCTETS = 16 * 1024  # of a shard
+TRIES = 3  # of a script: Redis may have become another server since the last one
+
+
+Args = Sequence[bytes | str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +84,11 @@ class Core:
     def __init__(
         self,
         connection: Connection,
+        incarnations: Incarnations,
         log_retention: int = LOG_RETENTION,
         redo_log_octets: int = REDO_LOG_OCTETS,
     ) -> None:
-        self.connection = connection
+        self.connection, self.incarnations = connection, incarnations
         self.generation = b""  # set by marker.py; b"" matches no shard
         self.log_retention, self.redo_log_octets = log_retention, redo_log_octets
 
@@ -89,33 +96,37 @@ class Core:
         self, script: str, scope: Scope, request: Request, *args: bytes | str | int, key: bytes = b""
     ) -> bytes:
         """Run a write script on the account (or on `key`); Refused when it refuses."""
-        try:
-            reply: bytes = await self.connection.script(
-                script,
-                [key or keys.account_key(scope.account)],
-                [
-                    request.id,
-                    request.digest,
-                    self.generation,
-                    int(time.time() * 1000),
-                    scope.epoch,
-                    self.log_retention,
-                    self.redo_log_octets,
-                    *args,
-                ],
-            )
-        except ScriptError as error:
-            raise fault(error) from error
+        before = (
+            request.id,
+            request.digest,
+            self.generation,
+            int(time.time() * 1000),
+            scope.epoch,
+            self.log_retention,
+            self.redo_log_octets,
+        )
+        reply: bytes = await self._run(script, key or keys.account_key(scope.account), before, args)
         return reply
 
     async def read(self, script: str, scope: Scope, *args: bytes | str | int) -> Any:
         """Run a reading script on the account; Refused when it refuses."""
-        try:
-            return await self.connection.script(
-                script, [keys.account_key(scope.account)], [self.generation, scope.epoch, *args]
-            )
-        except ScriptError as error:
-            raise fault(error) from error
+        return await self._run(script, keys.account_key(scope.account), (self.generation, scope.epoch), args)
+
+    async def _run(self, script: str, key: bytes, before: Args, args: Args) -> Any:
+        """Run a script on the server that has the key, as the incarnation that it is.
+
+        A server that has become another one refuses before it does anything, so that a repeat is safe.
+        """
+        for _ in range(TRIES):
+            expected = self.incarnations.of(self.connection.node(key))
+            try:
+                return await self.connection.script(script, [key], [*before, *expected, *args])
+            except ScriptError as error:
+                if error.word != "INCARNATION":
+                    raise fault(error) from error
+                replid = error.text.encode()
+            await self.incarnations.learn(self.connection.node(key), replid, self.generation)
+        raise Unavailable("Redis changes from server to server")
 
     async def check_shard(self, shard: int) -> None:
         """Unavailable unless the shard is what this platform left there."""

@@ -10,6 +10,7 @@ from services.common.errors import Fault, Refused, Unavailable
 # The words of our scripts. Every other error of a server, whatever it says, is no refusal.
 WORDS = frozenset(
     (
+        "INCARNATION",
         "GENERATION",
         "REQUEST_ID",
         "ACCOUNT_NOT_FOUND",

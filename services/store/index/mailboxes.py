@@ -18,7 +18,7 @@ class Head:
     """An account's and a mailbox's header and the page directory, read in one step."""
 
     seq: int
-    incarnation: bytes
+    incarnation: int  # what a label of this moment names
     gaps: bytes  # pairs of u64: (last kept seq, new seq] of each incarnation's fence
     mailbox: MailboxHeader
     directory: np.ndarray[tuple[int], np.dtype[np.void]]
@@ -46,7 +46,7 @@ class MailboxOperations(Core):
 
     async def names(self, scope: Scope, counts: bool = False) -> list[Name]:
         """All names, sorted; INBOX first."""
-        _, flat, headers = await self.read("account_read", scope, "counts" if counts else "names")
+        _, _, flat, headers = await self.read("account_read", scope, "counts" if counts else "names")
         found = []
         for place, (name, entry) in enumerate(pairs(flat).items()):
             words = entry.split(b"|")

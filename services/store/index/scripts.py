@@ -11,6 +11,7 @@ PARTS = {
     "names": ("_tx", "_names"),
     "plain": ("_tx",),
 }
+READ_PRELUDE = "_read"
 PRELUDE = {
     "account_create": "plain",
     "account_update": "plain",
@@ -57,6 +58,8 @@ def load() -> dict[str, Script]:
             continue
         if name in PRELUDE:
             body = "\n".join([*(files[part] for part in PARTS[PRELUDE[name]]), body, files["_end"]])
+        else:
+            body = f"{files[READ_PRELUDE]}\n{body}"
         text = body.encode()
         digest = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
         scripts[name] = Script(name, text, digest)

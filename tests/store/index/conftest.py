@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.store.index.index import Index
-from tests.store.index.support import Redis, opened
+from tests.store.index.support import MemoryNotes, Redis, opened
 from tests.support.processes import RedisServer, redis7_binary, redis62_binary
 from tests.support.redis_cluster import RedisCluster
 
@@ -35,7 +35,7 @@ def redis(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 async def index(redis: Redis) -> AsyncIterator[Index]:
-    """The index of an empty platform."""
+    """The index of an empty platform, which meets its first server."""
     redis.flush()
-    async with opened(redis.url) as index:
+    async with opened(redis.url, notes=MemoryNotes()) as index:
         yield index

@@ -25,7 +25,7 @@ class Message:
 @dataclass(slots=True)
 class Box:
     id: int
-    incarnation: bytes
+    incarnation: int
     uidnext: int = 1
     modseq: int = 0
     recent: int = 1
@@ -59,22 +59,19 @@ class Box:
 class Model:
     """One account with some mailboxes. Each method is one operation and tells what it must answer."""
 
-    def __init__(self, seq: int, incarnation: bytes, boxes: dict[str, int]) -> None:
+    def __init__(self, seq: int, incarnation: int, boxes: dict[str, int]) -> None:
         self.seq, self.incarnation, self.server = seq, incarnation, incarnation
         self.boxes = {name: Box(id, incarnation, modseq=id) for name, id in boxes.items()}
         self.bodies: Counter[bytes] = Counter()
         self.garbage: set[bytes] = set()
 
     def _next(self, *boxes: Box) -> int:
-        """The number of a change of these mailboxes; the first one of an incarnation jumps."""
-        mark = int(self.server[:4], 16)
-        if self.incarnation != self.server:
-            self.incarnation = self.server
-            self.seq += 2**20 * (1 + mark)
+        """The number of a change of these mailboxes; the first one behind n incarnations jumps n times."""
+        self.seq += 2**20 * (self.server - self.incarnation)
+        self.incarnation = self.server
         for box in boxes:
-            if box.incarnation != self.server:
-                box.incarnation = self.server
-                box.uidnext += 10_000 * (1 + mark % 64)
+            box.uidnext += 10_000 * (self.server - box.incarnation)
+            box.incarnation = self.server
         self.seq += 1
         return self.seq
 

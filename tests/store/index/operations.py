@@ -90,7 +90,10 @@ class Pair:
                 model.prune()
             case _:
                 self.redis.new_incarnation()
-                model.server = await self.server_incarnation()
+                header = await index.account(scope.account)
+                assert header is not None
+                assert header.incarnation > model.server
+                model.server = header.incarnation
 
     async def flags(
         self, name: str, which: list[int], kind: int, bits: int, keywords: list[str], conditional: bool
@@ -105,10 +108,3 @@ class Pair:
         held = [box.messages[uid] for uid in expected[0]]
         assert done.flags.tolist() == [m.flags & 31 | box.bits(m.keywords) for m in held]
         assert done.modseqs.tolist() == [m.modseq for m in held]
-
-    async def server_incarnation(self) -> bytes:
-        """The replication id of the server that has the account."""
-        node = self.index.connection.node(keys.account_key(self.scope.account))
-        info = await node.info("replication")
-        found: str = info["master_replid"]
-        return found.encode()

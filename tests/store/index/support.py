@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from services.common.errors import Unavailable
 from services.common.ids import new_request_id
 from services.store.index import keys
 from services.store.index.connection import Connection
 from services.store.index.core import MailboxHeader, Request, Scope
+from services.store.index.incarnation import Incarnations
 from services.store.index.index import Index
 from services.store.index.messages import NewMessage
 from services.store.index.record import ROW, SHARED, U32, Rows
@@ -23,14 +25,53 @@ GENERATION = b"generation of the tests"
 DATE = 1_700_000_000 << 16 | 60
 
 
+class MemoryNotes:
+    """Notes of the bodies in memory."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+        self.reads = 0
+        self.down = False
+
+    def _check(self) -> None:
+        if self.down:
+            raise Unavailable("The body store is not available")
+
+    async def read_marker(self) -> bytes | None:
+        self._check()
+        return GENERATION
+
+    async def read_note(self, name: str) -> bytes | None:
+        self._check()
+        self.reads += 1
+        return self.held.get(name)
+
+    async def create_note(self, name: str, data: bytes) -> bool:
+        self._check()
+        return self.held.setdefault(name, data) is data
+
+    async def notes(self, folder: str) -> list[str]:
+        self._check()
+        await asyncio.sleep(0)  # others come between
+        return [name.removeprefix(folder + "/") for name in self.held if name.startswith(folder + "/")]
+
+
+# Of all tests of a process: they share servers, whose numbers only rise.
+NOTES = MemoryNotes()
+
+
 @contextlib.asynccontextmanager
 async def opened(
-    url: str, connection: Connection | None = None, mark: bool = True, redo_log_octets: int = 1 << 40
+    url: str,
+    connection: Connection | None = None,
+    mark: bool = True,
+    redo_log_octets: int = 1 << 40,
+    notes: MemoryNotes = NOTES,
 ) -> AsyncIterator[Index]:
     """An index on a Redis, with the marker of a complete platform in every shard."""
     connection = connection or Connection(url, timeout=20.0)
     await connection.start()
-    index = Index(connection, redo_log_octets=redo_log_octets)
+    index = Index(connection, Incarnations(notes), redo_log_octets=redo_log_octets)
     index.generation = GENERATION
     if mark:
         await mark_shards(connection, GENERATION)

@@ -1,20 +1,20 @@
 """After a failover or a restore Redis may have lost writes: what was given to messages is not given again."""
 
-import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
+from services.common.errors import Refused, Unavailable
 from services.store.index import keys
-from services.store.index.core import Scope
+from services.store.index.connection import Connection
 from services.store.index.index import Index
 from services.store.index.mailboxes import Head
 from services.store.index.messages import FlagChange
 from services.store.index.record import SEEN
 from tests.store.index.support import (
+    MemoryNotes,
     Redis,
     fill,
     header,
@@ -27,13 +27,8 @@ from tests.store.index.support import (
     request,
     uids,
 )
-from tests.support.processes import RedisServer, redis7_binary, redis62_binary
 
-
-def jumps(incarnation: bytes) -> tuple[int, int]:
-    """How far seq and UIDs jump when an incarnation first writes: its own multiple of 2^20 and 10,000."""
-    mark = int(incarnation[:4], 16)
-    return 2**20 * (1 + mark), 10_000 * (1 + mark % 64)
+SEQ_JUMP, UID_JUMP = 2**20, 10_000
 
 
 def gaps(head: Head) -> list[list[int]]:
@@ -45,17 +40,85 @@ async def test_the_first_write_of_an_incarnation_jumps(index: Index, redis: Redi
     await fill(index, scope, 2)
     before = await index.head(scope, 1, "")
     redis.new_incarnation()
-    assert (await index.head(scope, 1, "")).seq == 8
     new = await fill(index, scope, 1)
     after = await index.head(scope, 1, "")
-    seq_jump, uid_jump = jumps(after.incarnation)
-    assert new.tolist() == [3 + uid_jump]
-    assert (after.seq, after.mailbox.modseq) == (8 + seq_jump + 1,) * 2
-    assert after.incarnation != before.incarnation
-    assert gaps(after) == [[8, 8 + seq_jump]]
-    assert [after.in_gap(seq) for seq in (8, 9, 8 + seq_jump, after.seq)] == [False, True, True, False]
-    assert (await fill(index, scope, 1)).tolist() == [4 + uid_jump]
+    assert new.tolist() == [3 + UID_JUMP]
+    assert (after.seq, after.mailbox.modseq) == (8 + SEQ_JUMP + 1,) * 2
+    assert after.incarnation == before.incarnation + 1
+    assert gaps(after) == [[8, 8 + SEQ_JUMP]]
+    assert [after.in_gap(seq) for seq in (8, 9, 8 + SEQ_JUMP, after.seq)] == [False, True, True, False]
+    assert (await fill(index, scope, 1)).tolist() == [4 + UID_JUMP]
     assert (await index.head(scope, 1, "")).seq == after.seq + 1
+
+
+@pytest.mark.parametrize("count", [2, 5, 40])
+async def test_as_many_jumps_as_incarnations_since(index: Index, redis: Redis, count: int) -> None:
+    """Each of them may have begun from this state, and given numbers that were lost."""
+    scope = await new_account(index)
+    await fill(index, scope, 2)
+    before = await index.head(scope, 1, "")
+    for _ in range(count):
+        redis.new_incarnation()
+        await index.names(scope)  # met by a store; another account's write would do as well
+    [uid] = await fill(index, scope, 1)
+    after = await index.head(scope, 1, "")
+    assert after.incarnation == before.incarnation + count
+    assert (uid, after.seq) == (3 + count * UID_JUMP, 8 + count * SEQ_JUMP + 1)
+    assert gaps(after) == [[8, 8 + count * SEQ_JUMP]]
+    await index.create_mailbox(scope, request(), "new", 0)
+    uidvalidity = (await header(index, scope, "new")).uidvalidity
+    assert uidvalidity > before.mailbox.uidvalidity + count * UID_JUMP
+
+
+async def test_a_label_names_the_incarnation_before_its_first_write(index: Index, redis: Redis) -> None:
+    """What was read before a fallback must not pass for what is there behind it."""
+    scope = await new_account(index)
+    before = await index.head(scope, 1, "")
+    redis.new_incarnation()
+    after, account = await index.head(scope, 1, ""), await index.account(scope.account)
+    assert account is not None
+    assert (after.seq, account.seq) == (before.seq,) * 2
+    assert after.incarnation == account.incarnation == before.incarnation + 1
+
+
+async def test_a_header_of_a_higher_number_does_not_jump(index: Index, redis: Redis) -> None:
+    """Its slot came from a server that was met later; then that number goes on."""
+    scope = await new_account(index)
+    await fill(index, scope, 2)
+    number = (await index.head(scope, 1, "")).incarnation
+    for key in (keys.account_key(scope.account), keys.account_key(scope.account) + b":m:1"):
+        await index.connection.change("HSET", key, "inc", number + 3)
+    assert (await fill(index, scope, 1)).tolist() == [3]
+    head = await index.head(scope, 1, "")
+    assert (head.seq, head.incarnation, gaps(head)) == (9, number + 3, [])
+    redis.new_incarnation()
+    await index.head(scope, 1, "")
+    assert (await fill(index, scope, 1)).tolist() == [4]  # number + 1: still not higher
+    copied = await index.copy(scope, request(), 1, uids(1), "Trash", move=False)
+    assert copied.destination_uids.tolist() == [1 + 3 * UID_JUMP]  # a mailbox goes on from the account's
+
+
+async def test_a_header_of_the_older_format_jumps_as_from_the_beginning(index: Index) -> None:
+    """It has the replid itself, which may consist of digits."""
+    scope = await new_account(index)
+    await fill(index, scope, 2)
+    number = (await index.head(scope, 1, "")).incarnation
+    for key in (keys.account_key(scope.account), keys.account_key(scope.account) + b":m:1"):
+        await index.connection.change("HSET", key, "inc", "1" * 40)
+    assert (await index.head(scope, 1, "")).incarnation == number
+    assert (await fill(index, scope, 1)).tolist() == [3 + number * UID_JUMP]
+    assert (await index.head(scope, 1, "")).seq == 8 + number * SEQ_JUMP + 1
+    assert (await fill(index, scope, 1)).tolist() == [4 + number * UID_JUMP]
+
+
+async def test_uids_never_jump_beyond_their_end(index: Index) -> None:
+    scope = await new_account(index)
+    key = keys.account_key(scope.account) + b":m:1"
+    await index.connection.change("HSET", key, "inc", 1, "uidnext", 2**32 - 5000)
+    with pytest.raises(Refused, match="all its UIDs"):
+        await fill(index, scope, 1)
+    await index.connection.change("HSET", key, "inc", 1, "uidnext", 7)
+    assert await index.claim_recent(scope, request(), 1) == 1
 
 
 async def test_every_mailbox_jumps_at_its_own_first_write(index: Index, redis: Redis) -> None:
@@ -66,9 +129,8 @@ async def test_every_mailbox_jumps_at_its_own_first_write(index: Index, redis: R
     await index.copy(scope, request(), 1, uids(1), "Trash", move=False)
     boxes = [(await header(index, scope, name)).uidnext for name in ("INBOX", "Trash", "Junk")]
     head = await index.head(scope, 1, "")
-    _, uid_jump = jumps(head.incarnation)
-    assert boxes == [2 + uid_jump, 2 + uid_jump, 2]
-    assert (await fill(index, scope, 1, "Junk")).tolist() == [2 + uid_jump]
+    assert boxes == [2 + UID_JUMP, 2 + UID_JUMP, 2]
+    assert (await fill(index, scope, 1, "Junk")).tolist() == [2 + UID_JUMP]
     assert len(gaps(head)) == 1
 
 
@@ -109,8 +171,7 @@ async def test_the_list_of_gaps_is_bounded(index: Index, redis: Redis) -> None:
     for _ in range(70):
         redis.new_incarnation()
         done = await index.append(scope, request(), 1, [message()])
-        seq_jump, uid_jump = jumps((await index.head(scope, 1, "")).incarnation)
-        seq, uid = seq + seq_jump + 1, uid + uid_jump
+        seq, uid = seq + SEQ_JUMP + 1, uid + UID_JUMP
         assert done.seq == seq
         ends.append(seq - 1)
         expected.append(uid)
@@ -125,98 +186,74 @@ async def test_the_list_of_gaps_is_bounded(index: Index, redis: Redis) -> None:
     assert (await records(index, scope))["uid"].tolist() == expected
 
 
-# -- real restarts ----------------------------------------------------------------------------
+# -- a server that becomes another one under a running store ---------------------------------------
 
 
-@pytest.fixture(params=["redis62", "redis7"])
-def durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
-    """A server of this test's own, with every write on disk before it is answered."""
-    binary = redis62_binary() if request.param == "redis62" else redis7_binary()
-    server = RedisServer(tmp_path / "redis", binary)
-    server.start()
-    yield server
-    server.stop()
+class Counting(Connection):
+    """A connection that notes the scripts it runs."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, timeout=20.0)
+        self.ran: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+
+    async def script(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str | int]) -> Any:
+        self.ran.append(name)
+        self.before()
+        return await super().script(name, keys, args)
 
 
-def keep_copy(server: RedisServer, place: Path) -> None:
-    """A copy of its files, and it goes on."""
-    server.stop()
-    shutil.copytree(server.folder, place)
-    server.start()
-
-
-def put_back(server: RedisServer, place: Path) -> None:
-    """Its files as they were; what was written since is lost."""
-    server.stop()
-    shutil.rmtree(server.folder)
-    shutil.copytree(place, server.folder)
-    server.start()
-
-
-def incarnation_of(server: RedisServer) -> bytes:
-    found = re.search(rb"master_replid:(\w+)", server.ask("INFO", "replication"))
-    assert found is not None
-    return found[1]
-
-
-async def test_a_restart_loses_nothing_and_is_a_new_incarnation(durable: RedisServer) -> None:
-    async with opened(durable.url) as index:
+async def test_a_script_is_refused_and_repeated_once(redis: Redis) -> None:
+    redis.flush()
+    connection = Counting(redis.url)
+    async with opened(redis.url, connection) as index:
         scope = await new_account(index)
-        await fill(index, scope, 3)
-        before = await keys_of(index)
-    durable.kill()
-    durable.start()
-    async with opened(durable.url, mark=False) as index:
-        assert await keys_of(index) == before
-        new = await fill(index, scope, 1)
-        head = await index.head(scope, 1, "")
-        seq_jump, uid_jump = jumps(head.incarnation)
-        assert new.tolist() == [4 + uid_jump]
-        assert gaps(head) == [[9, 9 + seq_jump]]
+        await fill(index, scope, 2)
+        for call in (lambda: fill(index, scope, 1), lambda: index.head(scope, 1, "")):
+            redis.new_incarnation()
+            connection.ran.clear()
+            await call()
+            assert len(connection.ran) == 2
+            await call()
+            assert len(connection.ran) == 3
+        assert (await header(index, scope)).messages == 4
 
 
-async def test_an_older_copy_gives_nothing_twice(durable: RedisServer, tmp_path: Path) -> None:
-    """Put back to an older state: no UID, modseq, mailbox id or request id of the lost time comes again."""
-    async with opened(durable.url) as index:
-        scope = await new_account(index)
-        await fill(index, scope, 3)
-    keep_copy(durable, tmp_path / "copy")
-    async with opened(durable.url, mark=False) as index:
-        lost = await fill(index, scope, 5)
-        number = await index.create_mailbox(scope, request(), "lost", 0)
-        lost_head = await index.head(scope, 1, "")
-    put_back(durable, tmp_path / "copy")
-    # Both begin from the same state; one time in 64 their UIDs would begin at the same number.
-    while jumps(incarnation_of(durable))[1] == jumps(lost_head.incarnation)[1]:
-        durable.kill()
-        durable.start()
-    async with opened(durable.url, mark=False) as index:
-        assert (await header(index, scope)).messages == 3
-        new = await fill(index, scope, 5)
-        again = await index.create_mailbox(scope, request(), "lost", 0)
-        head = await index.head(scope, 1, "")
-        assert not set(new.tolist()) & set(lost.tolist())
-        assert head.seq not in range(lost_head.seq - 6, lost_head.seq + 1)
-        assert again != number
-        # A client that holds a lost number compares everything.
-        assert head.in_gap(lost_head.seq) or lost_head.seq > head.seq
-        assert head.incarnation != lost_head.incarnation
-
-
-async def test_a_watch_is_told_when_its_position_was_lost(durable: RedisServer, tmp_path: Path) -> None:
-    """Its entry is not in the log any more: what came behind it is not known."""
-    scope = Scope("")
-    async with opened(durable.url) as index:
-        scope = await new_account(index)
-        shard = keys.shard_of(scope.account)
-    keep_copy(durable, tmp_path / "copy")
-    async with opened(durable.url, mark=False) as index:
+async def test_a_refused_script_has_done_nothing(redis: Redis) -> None:
+    """The same request id is new to its repeat."""
+    redis.flush()
+    connection = Counting(redis.url)
+    async with opened(redis.url, connection) as index:
+        scope, sent = await new_account(index), request()
         await fill(index, scope, 1)
-        lost = await index.log_end(shard)
-        await index.check_position(shard, lost)
-    put_back(durable, tmp_path / "copy")
-    async with opened(durable.url, mark=False) as index:
-        for _ in range(2):
-            with pytest.raises(Exception, match="token is too old"):
-                await index.check_position(shard, lost)
-            await fill(index, scope, 1)
+        before, length = await keys_of(index), await log_length(index, scope)
+        connection.before = redis.new_incarnation  # at each try: it is never the expected one
+        with pytest.raises(Unavailable):
+            await index.append(scope, sent, "INBOX", [message()])
+        assert connection.ran[-3:] == ["message_append"] * 3
+        assert (await keys_of(index), await log_length(index, scope)) == (before, length)
+        connection.before = lambda: None
+        assert not (await index.append(scope, sent, "INBOX", [message()])).duplicate
+        assert (await header(index, scope)).messages == 2
+
+
+async def test_bodies_are_needed_for_a_new_server_only(redis: Redis) -> None:
+    redis.flush()
+    notes = MemoryNotes()
+    async with opened(redis.url, notes=notes) as index:
+        scope = await new_account(index)
+        await fill(index, scope, 2)
+        notes.down = True
+        await fill(index, scope, 1)
+        await index.update_flags(scope, request(), 1, uids(1), FlagChange(1, SEEN))
+        assert (await header(index, scope)).messages == 3
+        redis.new_incarnation()
+        before = await keys_of(index)
+        for attempt in (fill(index, scope, 1), index.head(scope, 1, ""), index.names(scope)):
+            with pytest.raises(Unavailable, match="not known yet"):
+                await attempt
+        assert await keys_of(index) == before
+        notes.down = False
+        assert (await fill(index, scope, 1)).tolist() == [4 + UID_JUMP]
+        notes.down = True
+        assert (await fill(index, scope, 1)).tolist() == [5 + UID_JUMP]

@@ -31,7 +31,9 @@ async def _play(redis: Redis, drawn: Sequence[tuple[Any, ...]]) -> None:
         await _check_bodies(pair)
         account = await index.account(pair.scope.account)
         assert account is not None
-        assert (account.seq, account.incarnation) == (pair.model.seq, pair.model.incarnation)
+        assert (account.seq, account.incarnation) == (pair.model.seq, pair.model.server)
+        written = await index.connection.command("HGET", keys.account_key(pair.scope.account), "inc")
+        assert int(written) == pair.model.incarnation
 
 
 async def _check_header(pair: Pair, name: str) -> None:

@@ -33,9 +33,9 @@ local function flush_box(box)
     changed[#changed + 1] = 'kw'
     changed[#changed + 1] = table.concat(box.keywords, '\n')
   end
-  if box.inc ~= account.replid then
+  if box.inc < account.inc then
     changed[#changed + 1] = 'inc'
-    changed[#changed + 1] = account.replid
+    changed[#changed + 1] = int(account.inc)
   end
   if #changed > 0 then effect('H', header_key(box.id), unpack(changed)) end
 end
@@ -46,12 +46,14 @@ local function open_mailbox(id)
   local h = redis.call('HMGET', header_key(id), 'uidv', 'uidnext', 'modseq', 'count', 'unseen', 'deleted', 'size',
     'recent', 'tombs', 'kw', 'inc', 'gone')
   if not h[1] or h[12] then refuse('MAILBOX_NOT_FOUND', 'no such mailbox') end
-  local box = { id = id, was = {}, keywords = {}, bits = {}, pages = {}, inc = h[11] }
+  local box = { id = id, was = {}, keywords = {}, bits = {}, pages = {}, inc = incarnation_of(h[11]) }
   for i, name in ipairs(NUMBERS) do
     box[name] = tonumber(h[i])
     box.was[name] = box[name]
   end
-  if box.inc ~= account.replid then box.uidnext = box.uidnext + account.uid_jump end
+  if box.inc < account.inc then
+    box.uidnext = math.min(box.uidnext + (account.inc - box.inc) * UID_JUMP, TWO32 - 1)
+  end
   if h[10] and h[10] ~= '' then
     for word in string.gmatch(h[10], '[^\n]+') do
       box.keywords[#box.keywords + 1] = word

@@ -35,7 +35,7 @@ local function new_mailbox(name, use)
   set_name(name, { id = int(seq), subscribed = old and old.subscribed or '0', use = use })
   effect('H', P .. ':m:' .. int(seq), 'name', name, 'uidv', int(next_uidvalidity()), 'uidnext', '1', 'modseq', int(seq),
     'count', '0', 'unseen', '0', 'deleted', '0', 'size', '0', 'recent', '1', 'tombs', '0', 'oldest', '0',
-    'inc', account.replid)
+    'inc', int(account.inc))
   return int(seq)
 end
 

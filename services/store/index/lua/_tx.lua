@@ -8,13 +8,13 @@
 -- ARGV[1]  request id, 16 octets, or ''       ARGV[4]  now, Unix milliseconds
 -- ARGV[2]  digest of the arguments, 8 octets  ARGV[5]  credential epoch, '' unchecked
 -- ARGV[3]  generation id of the platform      ARGV[6]  events to keep
---                                             ARGV[7]  octets of redo log to keep
--- ARGV[8…] the script's own
+-- ARGV[8]  replid that this server has       ARGV[7]  octets of redo log to keep
+-- ARGV[9]  number of that incarnation         ARGV[10…] the script's own
 local P = KEYS[1]
 local SHARD, ACCOUNT = string.match(P, '^({s%d+}):a:(.+)$')
 local REQUEST, DIGEST, GENERATION = ARGV[1], ARGV[2], ARGV[3]
 local NOW, EPOCH, RETENTION, LOG_OCTETS = tonumber(ARGV[4]), ARGV[5], ARGV[6], tonumber(ARGV[7])
-local OWN = 7
+local OWN = 9
 local SEQ_JUMP, UID_JUMP, TWO32 = 1048576, 10000, 4294967296
 local MINUTE, HOUR, DAY = 60000, 3600000, 86400000
 local REQUEST_TTL, DEDUPE_TTL = 26 * MINUTE, 26 * HOUR
@@ -40,17 +40,19 @@ local function transient(...) transients[#transients + 1] = { ... } end
 -- write a moment later leaves it as it is.
 local function fades(at, moment) return not at or math.abs(NOW - tonumber(at)) > moment end
 
--- This server's incarnation, and how far numbers jump at its first write: so far that what lost
--- writes gave is not given again. Two incarnations that begin from the same state (a backup that was
--- put back, a second failover) must not meet either: each has a multiple of its own.
+-- This server is the one that the store takes it for, so that the number is its incarnation's.
 local function begin_incarnation()
-  account.replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  local mark = tonumber(string.sub(account.replid, 1, 4), 16)
-  account.seq_jump, account.uid_jump = SEQ_JUMP * (1 + mark), UID_JUMP * (1 + mark % 64)
+  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  if replid ~= ARGV[8] then refuse('INCARNATION', replid) end
+  account.inc = tonumber(ARGV[9])
 end
+
+-- The incarnation in a header; what an older format has there, a replid of 40 digits, counts as 0.
+local function incarnation_of(field) return #field < 20 and tonumber(field) or 0 end
 
 -- The shard is what this platform left there, and the request is new.
 local function begin_shard()
+  begin_incarnation()
   if redis.call('GET', SHARD .. ':gen') ~= GENERATION then refuse('GENERATION', 'index incomplete') end
   if REQUEST ~= '' then
     request.key = SHARD .. ':rq:' .. int(math.floor(struct.unpack('>I6', REQUEST) / 300000))
@@ -63,10 +65,10 @@ local function begin_shard()
       reply_now(string.sub(known, 9))
     end
   end
-  begin_incarnation()
 end
 
--- Also: the account is there, its session is good, and its incarnation is this server's.
+-- Also: the account is there, its session is good, and its numbers are ahead of all that lost writes
+-- gave: since the incarnation in its header, each later one may have begun from this very state.
 local function begin()
   begin_shard()
   local seq, inc, epoch, gone, uidv = unpack(redis.call('HMGET', P, 'seq', 'inc', 'epoch', 'gone', 'uidv'))
@@ -74,13 +76,17 @@ local function begin()
   if EPOCH ~= '' and epoch ~= EPOCH then refuse('SESSION_ENDED', 'the session has ended') end
   account.seq, account.uidv, account.epoch = tonumber(seq), tonumber(uidv), tonumber(epoch)
   account.was = account.seq
-  if inc ~= account.replid then
-    local jumped, gaps = account.seq + account.seq_jump, redis.call('HGET', P, 'gaps') or ''
+  local known = incarnation_of(inc)
+  local jumps = account.inc - known
+  if jumps <= 0 then
+    account.inc = known -- the slot came from a server with a higher number, and lost nothing
+  else
+    local jumped, gaps = account.seq + jumps * SEQ_JUMP, redis.call('HGET', P, 'gaps') or ''
     -- the two oldest gaps become one: a client between them compares everything, which is never wrong
     if #gaps >= 16 * MOST_GAPS then gaps = string.sub(gaps, 1, 8) .. string.sub(gaps, 25) end
     account.gaps = gaps .. u64(account.seq) .. u64(jumped)
     account.seq = jumped
-    account.uidv = account.uidv + account.uid_jump
+    account.uidv = account.uidv + jumps * UID_JUMP
   end
 end
 
@@ -163,7 +169,7 @@ local function commit(reply, what)
     if account.seq ~= account.was then
       changed = { 'seq', int(account.seq) }
       if account.gaps then
-        changed = { 'seq', int(account.seq), 'gaps', account.gaps, 'inc', account.replid, 'uidv', int(account.uidv) }
+        changed = { 'seq', int(account.seq), 'gaps', account.gaps, 'inc', int(account.inc), 'uidv', int(account.uidv) }
       end
       effect('H', P, unpack(changed))
     end

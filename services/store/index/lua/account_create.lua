@@ -10,11 +10,11 @@ local function run()
     effect('H', P .. ':n', ARGV[i], int(seq) .. '|1|' .. ARGV[i + 1])
     effect('H', P .. ':m:' .. int(seq), 'name', ARGV[i], 'uidv', int(uidv), 'uidnext', '1', 'modseq', int(seq),
       'count', '0', 'unseen', '0', 'deleted', '0', 'size', '0', 'recent', '1', 'tombs', '0', 'oldest', '0',
-      'inc', account.replid)
+      'inc', int(account.inc))
   end
   account.seq = seq
   account.was = seq
-  effect('H', P, 'seq', int(seq), 'inc', account.replid, 'epoch', '1', 'cred', ARGV[OWN + 2], 'addr', ARGV[OWN + 1],
+  effect('H', P, 'seq', int(seq), 'inc', int(account.inc), 'epoch', '1', 'cred', ARGV[OWN + 2], 'addr', ARGV[OWN + 1],
     'aliases', '', 'ctime', int(NOW), 'uidv', int(uidv))
   return commit('', event(10))
 end

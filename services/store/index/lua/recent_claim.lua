@@ -5,7 +5,7 @@ local function run()
   without_seq()
   local box = open_mailbox(ARGV[OWN + 1])
   local first = box.recent
-  if box.inc ~= account.replid then box.uidnext = box.was.uidnext end
+  box.uidnext = box.was.uidnext
   if first >= box.uidnext then return u32(0) end
   effect('H', header_key(box.id), 'recent', int(box.uidnext))
   flushes = {}
