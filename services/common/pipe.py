@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 
 from buuta.v1.call_pb2 import Call, PipeRequest, PipeResponse, Reply
-from services.common.retry import rpc_error
+from services.common.retry import DETAILS, rpc_error
 
 PATH = "/buuta.v1.CallService/Pipe"
 EOF = grpc.aio.EOF  # type: ignore[attr-defined] # the stubs do not have it
@@ -23,6 +23,14 @@ MOST_OCTETS = 64 * 1024
 TOGETHER = 256 * 1024  # octets of requests that share a message, about
 # A store that has no pipes (an older one) is asked again after so many seconds.
 ASK_AGAIN = 60.0
+# With these a store says that it takes no pipe, or not of us.
+REFUSALS = frozenset(
+    {
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+    }
+)
 BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -141,14 +149,15 @@ class _Stream:
         return [call for call in taken if call.id in self._waiting]
 
     async def _fail_waiting(self) -> None:
-        code = await self._call.code()
-        if code is not grpc.StatusCode.UNIMPLEMENTED:
-            code = grpc.StatusCode.UNAVAILABLE
+        """Who still waits gets the status that the stream ended with, or UNAVAILABLE: it just broke."""
         self.broken = True
-        text = await self._call.details() or "the stream has ended"
+        code, text = await self._call.code(), await self._call.details()
+        details = dict(await self._call.trailing_metadata() or ()).get(DETAILS, b"")
+        if code not in REFUSALS:
+            code = grpc.StatusCode.UNAVAILABLE
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(rpc_error(code, text))
+                future.set_exception(rpc_error(code, text or "the stream has ended", details))
 
 
 def _settle(future: "asyncio.Future[bytes]", reply: Reply) -> None:

@@ -83,6 +83,16 @@ class View:
 
     def apply(self, answer: SyncMailboxResponse) -> None:
         """Take what changed in the mailbox since `seq`."""
+        self.keywords_changed |= self.set_keywords(list(answer.mailbox.keywords))
+        if answer.full or answer.changed.uids or answer.vanished:
+            self._take(answer)
+        if answer.recent_first_uid:
+            fresh = self.uids[np.searchsorted(self.uids, answer.recent_first_uid) :]
+            self.recent = np.union1d(self.recent, fresh) if len(self.recent) else fresh
+        self._label(answer)
+
+    def _take(self, answer: SyncMailboxResponse) -> None:
+        """Messages that came, changed, or went."""
         new_uids = np.frombuffer(answer.changed.uids, "<u4")
         new_flags = np.frombuffer(answer.changed.flags, "<u8")
         modseqs = np.frombuffer(answer.changed.modseqs, "<u8")
@@ -91,7 +101,6 @@ class View:
             gone = np.setdiff1d(self.uids, new_uids, assume_unique=True)
         first_new = self.uids[-1] + np.uint32(1) if len(self.uids) else 0
         split = int(np.searchsorted(new_uids, first_new))
-        self.keywords_changed |= self.set_keywords(list(answer.mailbox.keywords))
         if split:
             self._update(new_uids[:split], new_flags[:split], modseqs[:split])
         if split < len(new_uids):
@@ -99,11 +108,6 @@ class View:
         if len(gone):
             gone = np.intersect1d(gone, self.uids, assume_unique=True)
             self.pending_expunges = np.union1d(self.pending_expunges, gone).astype("<u4")
-        if answer.recent_first_uid:
-            start = np.searchsorted(self.uids, answer.recent_first_uid)
-            if start < len(self.uids):
-                self.recent = np.union1d(self.recent, self.uids[start:])
-        self._label(answer)
 
     def _label(self, answer: SyncMailboxResponse) -> None:
         self.seq, self.incarnation = answer.seq, answer.incarnation

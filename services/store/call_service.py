@@ -5,12 +5,13 @@ tokens and deadlines; only what gRPC spends on each call is saved.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
@@ -18,10 +19,11 @@ from google.protobuf.message_factory import GetMessageClass
 from buuta.v1 import call_pb2 as pb
 from buuta.v1 import call_pb2_grpc
 from services.common.retry import DETAILS
-from services.store.context import Platform, caller
 from services.store.status import rpc
-from services.store.tokens import ROLES
 
+log = structlog.stdlib.get_logger()
+EOF = grpc.aio.EOF  # type: ignore[attr-defined] # the stubs do not have it
+GONE = (grpc.aio.BaseError, asyncio.InvalidStateError)  # what a stream whose client has gone raises
 DEFAULT_SECONDS = 20.0
 # Calls of one stream at work; beyond them it is not read from.
 AT_WORK = 1000
@@ -50,13 +52,14 @@ def methods_of(servicers: Iterable[tuple[FileDescriptor, Any]]) -> dict[str, Met
 
 
 class CallService(call_pb2_grpc.CallServiceServicer):
-    def __init__(self, platform: Platform, methods: Mapping[str, Method]) -> None:
-        self._platform, self._methods = platform, methods
+    def __init__(self, methods: Mapping[str, Method], admit: Callable[[Any], object]) -> None:
+        """`admit` looks at a stream's context, and is Refused when its caller may make no calls at all."""
+        self._methods, self._admit = methods, admit
         self._pipes: set[Pipe] = set()
 
     @rpc
     async def Pipe(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # it writes by itself
-        caller(self._platform, context, ROLES)
+        self._admit(context)
         pipe = Pipe(self._methods, context)
         self._pipes.add(pipe)
         try:
@@ -71,64 +74,64 @@ class CallService(call_pb2_grpc.CallServiceServicer):
 
 
 class Pipe:
-    """One client's calls."""
+    """One client's calls; each is a task, and one of those that are done writes for all."""
 
     def __init__(self, methods: Mapping[str, Method], context: Any) -> None:
         self._methods, self._context = methods, context
         self._metadata = tuple(context.invocation_metadata())
         self._tasks: set[asyncio.Task[None]] = set()
-        self._replies: list[pb.Reply] = []
-        self._wake = asyncio.Event()  # there is something to write, or nothing more will come
         self._room = asyncio.Event()
-        self._draining = self._complete = False
+        self._replies: list[pb.Reply] = []
+        self._draining = self._writing = False
 
     async def run(self) -> None:
         """Until the client closes its side and has all its answers."""
-        reading = asyncio.ensure_future(self._read())
         try:
-            await self._write()
-            await reading
-        except (grpc.aio.BaseError, asyncio.InvalidStateError):
-            raise asyncio.CancelledError from None  # the client has gone
+            await self._read()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        except GONE:
+            raise asyncio.CancelledError from None
         finally:
-            for task in (reading, *self._tasks):
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(reading, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def drain(self) -> None:
+        """Have the client make its next calls elsewhere."""
         self._draining = True
-        self._wake.set()
+        self._start(self._write())
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while (request := await self._context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-                for call in request.calls:
-                    while len(self._tasks) >= AT_WORK:
-                        self._room.clear()
-                        await self._room.wait()
-                    task = loop.create_task(self._perform(call))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._done)
-        finally:
-            self._complete = True
-            self._wake.set()
+        while (request := await self._context.read()) is not EOF:
+            for call in request.calls:
+                while len(self._tasks) >= AT_WORK:
+                    self._room.clear()
+                    await self._room.wait()
+                self._start(self._perform(call))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._room.set()
-        self._wake.set()
 
     async def _write(self) -> None:
-        told = False
-        while self._replies or self._tasks or not self._complete:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._replies:
-                await self._context.write(pb.PipeResponse(replies=self._next_replies()))
-            if self._draining and not told:
-                told = True
-                await self._context.write(pb.PipeResponse(draining=True))
+        if self._writing:
+            return  # who writes now goes on until nothing is left
+        self._writing = True
+        try:
+            while self._replies or self._draining:
+                response = pb.PipeResponse(replies=self._next_replies(), draining=self._draining)
+                self._draining = False
+                await self._context.write(response)
+        except GONE:
+            self._replies.clear()
+        finally:
+            self._writing = False
 
     def _next_replies(self) -> list[pb.Reply]:
         """What goes into one message."""
@@ -140,7 +143,7 @@ class Pipe:
         return taken
 
     async def _perform(self, call: pb.Call) -> None:
-        """Run one call and queue its reply."""
+        """Run one call and answer it."""
         task = asyncio.current_task()
         assert task is not None
         seconds = call.timeout_ms / 1000 or DEFAULT_SECONDS
@@ -153,6 +156,7 @@ class Pipe:
             timer.cancel()
         reply.id = call.id
         self._replies.append(reply)
+        await self._write()
 
     async def _answer(self, call: pb.Call) -> pb.Reply:
         method = self._methods.get(call.method)
@@ -169,6 +173,9 @@ class Pipe:
             response = await method.run(request, CallContext(metadata))
         except Aborted as status:
             return status.reply
+        except Exception:
+            log.exception("call failed", method=call.method)
+            return pb.Reply(code=grpc.StatusCode.UNKNOWN.value[0], text="Internal failure")
         return pb.Reply(response=response.SerializeToString())
 
 

@@ -38,7 +38,7 @@ class Collector:
 
     async def round(self) -> None:
         """Everything that is due now."""
-        for shard in await self._index.busy_shards():
+        for shard in await self._index.due_shards(_ms(self._grace), _ms(self._retention)):
             await self._index.check_shard(shard)  # what is not ours is not collected
             if await self._index.lease(shard, self._worker, LEASE_MS):
                 await self._index.undo_operations(shard)

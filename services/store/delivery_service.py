@@ -20,7 +20,6 @@ from services.store.index.messages import Appended, NewMessage
 from services.store.index.record import SHARED
 from services.store.mailbox_service import normal_name
 from services.store.status import rpc
-from services.store.summary import decode_wire
 
 ROLES = frozenset({"mx", "submission"})
 MAX_RECIPIENTS = 1000
@@ -59,7 +58,7 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
         shared = len(targets) > 1
         if shared:
             await self._index.write_references(incoming.body, sorted(targets))
-        key = request.dedupe_key[:DEDUPE_LENGTH] if _has_message_id(incoming.summary) else b""
+        key = request.dedupe_key[:DEDUPE_LENGTH] if incoming.has_message_id else b""
         flags = SHARED if shared else 0
         message = NewMessage(incoming.body, incoming.size, now_date(), incoming.summary, flags)
         done = await self._to_all(repeatable, targets, message, key)
@@ -123,8 +122,3 @@ def _result(appended: Appended | None) -> pb.DeliverResponse.Result:
         return pb.DeliverResponse.Result()
     uid = int.from_bytes(appended.uids[:4], "little")
     return pb.DeliverResponse.Result(uid=uid, duplicate=appended.duplicate)
-
-
-def _has_message_id(summary: bytes) -> bool:
-    """The Message-ID is the last field of ENVELOPE (RFC 9051 §7.5.2)."""
-    return not decode_wire(summary)[0].endswith(b"NIL)")

@@ -18,7 +18,7 @@ from services.store.bodies import BodyStore
 from services.store.bodies.ids import body_id
 from services.store.index.core import Request
 from services.store.index.uploads import UploadOperations
-from services.store.summary import encode_summary
+from services.store.summary import decode_wire, encode_summary
 from services.store.tokens import Tokens
 
 MAX_INLINE = 64 * 1024
@@ -33,6 +33,7 @@ class Incoming:
     body: bytes
     size: int
     summary: bytes
+    has_message_id: bool
 
 
 class Intake:
@@ -60,7 +61,7 @@ class Intake:
             return body_id(request_id, digest.digest())
 
         body = await self._bodies.put(name, scanned(), metadata())
-        return Incoming(body, size, encode_summary(scanner.finish()))
+        return _incoming(body, scanner.finish())
 
     async def source(self, request: Request, place: int, source: columns_pb2.MessageSource) -> Incoming:
         """The octets of one message of a request: inline, or uploaded before."""
@@ -69,19 +70,29 @@ class Intake:
             # Two messages of one body that do not know of each other would lose it with the first.
             if not await self._uploads.claim_upload(handle.body, request):
                 raise Refused("UPLOAD_HANDLE", "The upload was used before")
-            return Incoming(handle.body, handle.size, handle.summary)
+            has_id = has_message_id(decode_wire(handle.summary)[0])
+            return Incoming(handle.body, handle.size, handle.summary, has_id)
         data = source.inline
         if len(data) > MAX_INLINE:
             raise Refused("INVALID_ARGUMENT", "inline holds at most 65,536 octets: use Upload")
         body = body_id(request.id, request.digest, place)
         await self._bodies.put_small(body, data, metadata())
-        return Incoming(body, len(data), encode_summary(scan(data)))
+        return _incoming(body, scan(data))
 
     def handle(self, incoming: Incoming) -> bytes:
         """What Upload returns."""
         return self._tokens.seal_upload(
             incoming.body, incoming.size, incoming.summary, time.time() + UPLOAD_SECONDS
         )
+
+
+def _incoming(body: bytes, found: Scan) -> Incoming:
+    return Incoming(body, found.size, encode_summary(found), has_message_id(found.envelope))
+
+
+def has_message_id(envelope: bytes) -> bool:
+    """The Message-ID is the last field of ENVELOPE (RFC 9051 §7.5.2)."""
+    return not envelope.endswith(b"NIL)")
 
 
 def scan(data: bytes) -> Scan:

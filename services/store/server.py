@@ -43,7 +43,7 @@ from services.store.bodies.s3 import S3Bodies
 from services.store.call_service import CallService, methods_of
 from services.store.change_service import ChangeService
 from services.store.collector import Collector
-from services.store.context import Platform
+from services.store.context import Platform, caller
 from services.store.delivery_service import DeliveryService
 from services.store.hints import Hints
 from services.store.incoming import Intake
@@ -58,7 +58,7 @@ from services.store.message_service import MessageService
 from services.store.passwords import Passwords
 from services.store.settings import StoreSettings
 from services.store.throttle import Throttle
-from services.store.tokens import Tokens
+from services.store.tokens import ROLES, Tokens
 from services.store.views import Views
 
 log = structlog.stdlib.get_logger()
@@ -185,7 +185,7 @@ def add_services(server: Any, platform: Platform, intake: Intake) -> CallService
             (delivery_pb2.DESCRIPTOR, delivery),
         ]
     )
-    calls = CallService(platform, methods)
+    calls = CallService(methods, lambda context: caller(platform, context, ROLES))
     call_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
     names = [service.full_name for file in FILES for service in file.DESCRIPTOR.services_by_name.values()]
     reflection.enable_server_reflection(

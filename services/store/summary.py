@@ -20,7 +20,6 @@ from services.store.summary_parts import pack_parts, unpack_parts
 
 DICTIONARY = 1  # summary1.dict
 VERSION = 1  # of the scanner, the layout and the list below
-LEVEL = 12
 
 # What mail programs ask for in their lists (RFC 9051 §6.4.5.1 HEADER.FIELDS). Version 1; never changed.
 _FIELD_NAMES = b"""
@@ -94,13 +93,14 @@ def pack_record(scan: Scan) -> bytes:
     table = pack_parts(scan.parts)
     flags = _PURE_7BIT * scan.pure_7bit | _HAS_DATE * (scan.date is not None) | _OMITTED * omitted
     sections = (scan.envelope, scan.body_structure, headers, scan.preview)
+    lengths = [len(section) for section in sections]
     layout = _NARROW
-    if max(map(len, sections)) > 0xFFFF:
+    if max(lengths) > 0xFFFF:
         layout, flags = _WIDE, flags | _IS_WIDE
     if len(names) > 0xFF:
         names, flags = set(), flags | _ALL_NAMES
     head = layout.pack(
-        flags, *map(len, sections), len(names), min(scan.size, 0xFFFFFFFF), scan.header_size, scan.date or 0
+        flags, *lengths, len(names), min(scan.size, 0xFFFFFFFF), scan.header_size, scan.date or 0
     )
     return b"".join((head, *sections, bytes(sorted(names)), table))
 
@@ -111,13 +111,16 @@ def _sort_fields(scan: Scan) -> tuple[bytes, set[int], bool]:
     others: set[int] = set()
     omitted = len(scan.header) < scan.header_size
     if omitted:  # what the scanner cut off may hold any field
-        others.update(range(256))
-    for name, field in iterate_fields(scan.header):
-        if name in FIELDS and len(field) <= MAX_FIELD and not omitted:
-            kept.append(field if field.endswith(b"\n") else field + b"\r\n")
+        return b"", set(range(256)), True
+    for field, name, _ in scan.fields:
+        listed = name.lower() in FIELDS
+        if listed and len(field) <= MAX_FIELD and not omitted:
+            kept.append(field)
         else:
             others.add(name_hash(name))
-            omitted = omitted or name in FIELDS
+            omitted = omitted or listed
+    if kept and not kept[-1].endswith(b"\n"):  # the header's last line, if it has no end
+        kept.append(b"\r\n")
     return b"".join(kept), others, omitted
 
 
@@ -163,12 +166,18 @@ def _dictionary(number: int) -> zstandard.ZstdCompressionDict:
 
 
 # Frames without magic number, checksum and dictionary id: the record's own head says it all.
+# The search is set for records of about 1 KB, most of which the dictionary knows: against level 12 they are
+# 2 to 3 % larger and take less than half the time. A larger window would make zstd choose another search.
 @cache
 def _compressor() -> zstandard.ZstdCompressor:
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        LEVEL,
-        min_match=3,  # 3 % smaller than the level's own choice, at the same speed
-        strategy=zstandard.STRATEGY_BTLAZY2,
+    parameters = zstandard.ZstdCompressionParameters(
+        window_log=14,
+        hash_log=15,
+        chain_log=15,
+        search_log=5,
+        min_match=3,
+        target_length=64,
+        strategy=zstandard.STRATEGY_GREEDY,
         format=zstandard.FORMAT_ZSTD1_MAGICLESS,
         write_checksum=False,
         write_dict_id=False,

@@ -31,17 +31,17 @@ def pack_parts(parts: tuple[Part, ...]) -> bytes:
     """Parts come depth first, so the depth of each tells its number."""
     packed = bytearray()
     before = 0
-    for part in parts:
-        _put(packed, len(part.number) * 2 + part.is_message)
-        _put(packed, part.header_start - before)
-        _put(packed, part.body_start - part.header_start)
-        _put(packed, part.end - part.body_start)
-        if part.is_message:
-            _put(packed, part.text_start - part.body_start)
-        _put_name(packed, part.content_type, _NUMBER_OF_TYPE)
-        _put_name(packed, part.encoding, _NUMBER_OF_ENCODING)
-        _put_name(packed, part.charset, _NUMBER_OF_CHARSET)
-        before = part.header_start
+    for number, header_start, body_start, end, kind, encoding, charset, is_message, text_start in parts:
+        _put(packed, len(number) * 2 + is_message)
+        _put(packed, header_start - before)
+        _put(packed, body_start - header_start)
+        _put(packed, end - body_start)
+        if is_message:
+            _put(packed, text_start - body_start)
+        _put_name(packed, kind, _NUMBER_OF_TYPE)
+        _put_name(packed, encoding, _NUMBER_OF_ENCODING)
+        _put_name(packed, charset, _NUMBER_OF_CHARSET)
+        before = header_start
     return bytes(packed)
 
 

@@ -18,6 +18,7 @@ from services.common.mime import Scanner
 from services.store import summary
 
 DICTIONARY_SIZE = 32 * 1024
+LEVEL = 12
 SAMPLES = 6000
 SEED = 20240312
 
@@ -225,9 +226,7 @@ def sample_records(count: int, seed: int) -> list[bytes | bytearray | memoryview
 
 
 def main(output: str) -> None:
-    dictionary = zstandard.train_dictionary(
-        DICTIONARY_SIZE, sample_records(SAMPLES, SEED), level=summary.LEVEL
-    )
+    dictionary = zstandard.train_dictionary(DICTIONARY_SIZE, sample_records(SAMPLES, SEED), level=LEVEL)
     with open(output, "wb") as file:
         file.write(dictionary.as_bytes())
 

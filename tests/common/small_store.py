@@ -21,6 +21,7 @@ from google.rpc import error_details_pb2, status_pb2
 from buuta.v1 import (
     auth_pb2,
     auth_pb2_grpc,
+    call_pb2_grpc,
     change_pb2,
     change_pb2_grpc,
     mailbox_pb2,
@@ -29,6 +30,7 @@ from buuta.v1 import (
     message_pb2_grpc,
 )
 from services.common.grpc_options import SERVER_OPTIONS
+from services.store.call_service import CallService, methods_of
 
 
 class Ledger:
@@ -46,12 +48,13 @@ class Ledger:
 
 async def refuse(context: Any, code: grpc.StatusCode, text: str, reason: str = "") -> None:
     """Abort with a status, with ErrorInfo where there is a reason."""
+    trailing: tuple[tuple[str, bytes], ...] = ()
     if reason:
         detail = AnyMessage()
         detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="buuta"))
         status = status_pb2.Status(code=code.value[0], message=text, details=[detail])
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    await context.abort(code, text)
+        trailing = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(code, text, trailing)
 
 
 class SmallStore(
@@ -60,9 +63,14 @@ class SmallStore(
     auth_pb2_grpc.AuthServiceServicer,
     change_pb2_grpc.ChangeServiceServicer,
 ):
-    """One replica. Behaviours: `down`, `lost` (commits, then fails), `hang`, `refuse`, `broken`,
-    `stranger` (does not know our token), `late` (fails after the first response of a stream), `large`,
-    `ended`; none left: it works."""
+    """One replica; without `pipes` it is older than CallService.
+
+    Behaviours: `down`, `lost` (commits, then fails), `hang`, `refuse`, `broken`, `stranger` (does not
+    know our token), `late` (fails after the first response of a stream), `large`, `ended`; none left:
+    it works.
+    """
+
+    pipes = True
 
     def __init__(self, name: str, ledger: Ledger, port: int = 0) -> None:
         self.name, self.ledger = name, ledger
@@ -86,6 +94,10 @@ class SmallStore(
         message_pb2_grpc.add_MessageServiceServicer_to_server(self, server)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(self, server)
         change_pb2_grpc.add_ChangeServiceServicer_to_server(self, server)
+        if self.pipes:
+            files = (mailbox_pb2.DESCRIPTOR, auth_pb2.DESCRIPTOR)
+            self.calls = CallService(methods_of((file, self) for file in files), lambda context: None)
+            call_pb2_grpc.add_CallServiceServicer_to_server(self.calls, server)
         self.port = server.add_insecure_port(self.endpoint)
         await server.start()
         self._server = server

@@ -193,3 +193,29 @@ def test_a_taken_port_is_exit_code_1(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert "in use" in done.stderr
+
+
+CYCLES = """
+import gc, weakref
+from services.common.run import OBJECTS, spare_the_collector
+
+class Cycle:
+    def __init__(self):
+        self.me = self
+
+before = len(gc.get_objects())
+spare_the_collector()
+assert len(gc.get_objects()) < before / 10, "what was there is still looked through"
+alive = weakref.WeakSet()
+most = 0
+for _ in range(20 * OBJECTS):
+    alive.add(Cycle())
+    most = max(most, len(alive))
+assert OBJECTS / 10 < most < 2 * OBJECTS, most
+"""
+
+
+def test_cycles_are_still_collected() -> None:
+    """In a process of its own: the interpreter's collector is one for all."""
+    done = subprocess.run([sys.executable, "-c", CYCLES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -17,6 +17,12 @@ from tests.common.small_store import Ledger, SmallStore
 REQUEST = CreateMailboxRequest(account="a1", name="Work")
 
 
+@pytest.fixture(autouse=True, params=["with pipes", "without"])
+def pipes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is older than CallService is called all the same."""
+    monkeypatch.setattr(SmallStore, "pipes", request.param == "with pipes")
+
+
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()

@@ -49,6 +49,7 @@ class Api:
         if session:
             metadata.append(("buuta-session", session))
         tokens = tuple(metadata)
+        self.channel, self.tokens = channel, tokens
         self.session, self.account = session, account
         self.accounts: Any = _Service(account_pb2_grpc.AccountServiceStub(channel), tokens)
         self.auth: Any = _Service(auth_pb2_grpc.AuthServiceStub(channel), tokens)

@@ -1,4 +1,7 @@
-"""Every RPC of the API against every role: who may not is refused, whatever the request says."""
+"""Every RPC of the API against every role: who may not is refused, whatever the request says.
+
+By itself and on a pipe: what a call may do does not depend on how it comes.
+"""
 
 from typing import Any
 
@@ -7,10 +10,12 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from buuta.v1 import call_pb2
 from buuta.v1.account_pb2 import ListDomainsRequest
 from services.common.ids import new_request_id
+from services.common.pipe import Pipe
 from services.store.server import FILES
-from tests.store.api import Api, Store, refused, rid
+from tests.store.api import TIMEOUT, Api, Store, refused, rid
 
 ROLES = ("mx", "submission", "pop3", "imap", "admin")
 ATTRIBUTES = {
@@ -36,6 +41,7 @@ MAY = {
 METHODS = [
     method
     for file in FILES
+    if file is not call_pb2  # it carries the others
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
@@ -55,8 +61,15 @@ def request_for(method: Any, account: str) -> Message:
     return request
 
 
-async def call(api: Api, method: Any, request: Message) -> str:
+@pytest.fixture(autouse=True, params=["by itself", "on a pipe"])
+def piped(request: pytest.FixtureRequest) -> bool:
+    return str(request.param) == "on a pipe"
+
+
+async def call(api: Api, method: Any, request: Message, piped: bool) -> str:
     """How the call ends: a status code's name. A stream is read up to its first response."""
+    if piped and not (method.client_streaming or method.server_streaming):
+        return await call_on_pipe(api, method, request)
     rpc = getattr(getattr(api, ATTRIBUTES[method.containing_service.name]), method.name)
     try:
         answer = rpc(iter([request])) if method.client_streaming else rpc(request)
@@ -70,57 +83,69 @@ async def call(api: Api, method: Any, request: Message) -> str:
     return "OK"
 
 
-async def test_roles_are_limited_to_their_calls(store: Store) -> None:
+async def call_on_pipe(api: Api, method: Any, request: Message) -> str:
+    pipe = Pipe(api.channel, [pair for pair in api.tokens if pair[0] == "authorization"])
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    try:
+        await pipe.call(path, request.SerializeToString(), api.session, TIMEOUT)
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    finally:
+        await pipe.close()
+    return "OK"
+
+
+async def test_roles_are_limited_to_their_calls(store: Store, piped: bool) -> None:
     session = await store.login("alice")
     for method in METHODS:
         for role in sorted(set(ROLES) - who_may(method)):
             api = store.api(role, session.session, session.account)
-            found = await call(api, method, request_for(method, session.account))
+            found = await call(api, method, request_for(method, session.account), piped)
             assert found == "PERMISSION_DENIED", (role, method.full_name)
 
 
-async def test_those_who_may_come_further(store: Store) -> None:
+async def test_those_who_may_come_further(store: Store, piped: bool) -> None:
     """The table above says too little nowhere: nobody of it is refused for his role."""
     session = await store.login("alice")
     for method in METHODS:
         for role in sorted(who_may(method) - {"admin"}):
             api = store.api(role, session.session, session.account)
-            found = await call(api, method, request_for(method, session.account))
+            found = await call(api, method, request_for(method, session.account), piped)
             assert found != "PERMISSION_DENIED", (role, method.full_name)
 
 
-async def test_without_a_service_token_nothing_is_answered(store: Store) -> None:
+async def test_without_a_service_token_nothing_is_answered(store: Store, piped: bool) -> None:
     role_of_another_platform = "imap:" + "0" * 64
     for token in ("", role_of_another_platform, "imap", "root:" + "0" * 64):
         api = store.stranger(token)
         for method in METHODS:
-            found = await call(api, method, request_for(method, ""))
+            found = await call(api, method, request_for(method, ""), piped)
             assert found == "UNAUTHENTICATED", (token, method.full_name)
 
 
-async def test_another_account_is_out_of_reach(store: Store) -> None:
+async def test_another_account_is_out_of_reach(store: Store, piped: bool) -> None:
     alice, bob = await store.login("alice"), await store.login("bob")
     for method in METHODS:
         if "account" not in method.input_type.fields_by_name:
             continue
         for role in sorted(who_may(method) & {"pop3", "imap"}):
             api = store.api(role, alice.session)
-            found = await call(api, method, request_for(method, bob.account))
+            found = await call(api, method, request_for(method, bob.account), piped)
             assert found == "PERMISSION_DENIED", (role, method.full_name)
 
 
-async def test_front_ends_need_a_session(store: Store) -> None:
+async def test_front_ends_need_a_session(store: Store, piped: bool) -> None:
     account = (await store.login("alice")).account
     for method in METHODS:
         if method.containing_service.name in ("AccountService", "AuthService") or method.name == "WatchHints":
             continue
         for role in sorted(who_may(method) & {"pop3", "imap", "submission"}):
-            found = await call(store.api(role), method, request_for(method, account))
+            found = await call(store.api(role), method, request_for(method, account), piped)
             assert found == "UNAUTHENTICATED", (role, method.full_name)
 
 
 @pytest.mark.parametrize("account", ["", "x", "0" * 16, "u" * 16, "../../../../etc/", "zzz" + "0" * 13])
-async def test_what_is_no_account(store: Store, account: str) -> None:
+async def test_what_is_no_account(store: Store, piped: bool, account: str) -> None:
     """An administrator who names one that is not there gets an answer, never a failure."""
     admin = store.api("admin")
     for method in METHODS:
@@ -128,11 +153,11 @@ async def test_what_is_no_account(store: Store, account: str) -> None:
         if method.containing_service.name == "AuthService" or method.client_streaming or whole_platform:
             continue
         if "account" in method.input_type.fields_by_name:
-            found = await call(admin, method, request_for(method, account))
+            found = await call(admin, method, request_for(method, account), piped)
             assert found in ("NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION"), method.full_name
 
 
-async def test_an_administrator_in_a_users_name_is_that_user(store: Store) -> None:
+async def test_an_administrator_in_a_users_name_is_that_user(store: Store, piped: bool) -> None:
     alice, bob = await store.login("alice"), await store.login("bob")
     api = store.api("admin", alice.session)
     assert (await Api.mailbox(api_for(api, alice.account))).name == "INBOX"
@@ -152,11 +177,11 @@ CONDITIONAL = {"SyncMailbox", "FetchBodies"}  # mutations when a field asks for 
 
 
 @pytest.mark.parametrize("request_id", [b"", b"short", bytes(16), rid() + b"x"])
-async def test_a_mutation_needs_a_fresh_request_id(store: Store, request_id: bytes) -> None:
+async def test_a_mutation_needs_a_fresh_request_id(store: Store, piped: bool, request_id: bytes) -> None:
     alice, admin = await store.login("alice"), store.api("admin")
     for method in MUTATIONS:
         if method.name in CONDITIONAL:
             continue
         request = request_for(method, alice.account)
         request.request_id = request_id  # type: ignore[attr-defined]
-        assert await call(admin, method, request) == "INVALID_ARGUMENT", method.full_name
+        assert await call(admin, method, request, piped) == "INVALID_ARGUMENT", method.full_name

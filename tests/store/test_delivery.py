@@ -155,6 +155,17 @@ async def test_without_a_message_id_nothing_is_dropped(mx: Api, alice: Api) -> N
         assert await deliver(mx, delivery(alice.account, message=WITHOUT_ID, key=KEY)) == [(uid, False)]
 
 
+async def test_an_uploaded_message_that_is_sent_again(mx: Api, alice: Api) -> None:
+    """What tells repeats apart is known of uploads too."""
+    for message, outcomes in ((MESSAGE, [(1, False), (1, True)]), (WITHOUT_ID, [(2, False), (3, False)])):
+        key = message[:16]
+        for outcome in outcomes:
+            parts = [message_pb2.UploadRequest(request_id=rid(), data=message)]
+            request = delivery(alice.account, key=key)
+            request.message.upload = (await mx.messages.Upload(iter(parts))).upload
+            assert await deliver(mx, request) == [outcome]
+
+
 async def test_sent_again_to_more_people(store: Store, mx: Api, alice: Api, bob: Api) -> None:
     """Only who does not have it yet gets it, and nobody else holds its body."""
     await deliver(mx, delivery(alice.account, key=KEY))

@@ -25,7 +25,7 @@ class Address(NamedTuple):
 
 GROUP_END = Address(None, None, None, None)
 
-# What nearly all fields hold: addresses whose names are plain or simply quoted. Nothing in them
+# What nearly all addresses are: a name that is plain or simply quoted, or none. Nothing in them
 # needs a backslash, so in US-ASCII they go into the wire form as they are.
 _ATOM = rb"[!#-'*+\-./0-9=?A-Z^-~]"
 _SIMPLE = re.compile(
@@ -45,17 +45,24 @@ _COMMENT_STEP = re.compile(rb"\\.|[()]", re.DOTALL)
 _WORD, _MARK, _GAP = 0, 1, 2
 
 
-def address_list(value: bytes) -> bytes:
+def address_list(value: bytes | None) -> bytes:
     """The wire form of a field's addresses: a list, or NIL where there are none."""
-    position, pieces = 0, []
+    if value is None:
+        return NIL
+    value = value[:MAX_FIELD]
+    position = 0
+    pieces: list[bytes] = []
     while match := _SIMPLE(value, position):
         quoted, phrase, mailbox, host, bare, bare_host, comma = match.groups()
         if bare is not None:
-            pieces.append(b'(NIL NIL "%b" "%b")' % (bare, bare_host))
+            piece = b'(NIL NIL "%b" "%b")' % (bare, bare_host)
         elif name := quoted or phrase:
-            pieces.append(b'("%b" NIL "%b" "%b")' % (name, mailbox, host))
+            piece = b'("%b" NIL "%b" "%b")' % (name, mailbox, host)
         else:
-            pieces.append(b'(NIL NIL "%b" "%b")' % (mailbox, host))
+            piece = b'(NIL NIL "%b" "%b")' % (mailbox, host)
+        if not (comma or pieces):
+            return b"(%b)" % piece
+        pieces.append(piece)
         if not comma:
             return b"(%b)" % b"".join(pieces[:MAX_ADDRESSES])
         position = match.end()

@@ -6,9 +6,9 @@ text/plain in US-ASCII.
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from services.common.mime.address import MAX_FIELD
+from services.common.mime.delimiters import MAX_BOUNDARY
 from services.common.mime.header import unfold
 from services.common.mime.wire import NIL, parenthesized, quote
 
@@ -19,6 +19,11 @@ _CACHE_SIZE = 1024
 
 _TOKEN = rb"[!#-'*+\-.0-9A-Z^-~]"
 _TYPE = re.compile(rb"\s*(" + _TOKEN + rb"++)\s*/\s*(" + _TOKEN + rb"++)\s*(?:;|$)")
+# The usual: one parameter, no comment, nothing folded but before it, nothing to undo.
+_USUAL_TYPE = re.compile(
+    rb"\s*+(" + _TOKEN + rb"++)/(" + _TOKEN + rb"++);\s*+"
+    rb"([!#-'+\-.0-9A-Z^-~]++)=(?:\"([^\"\\\r\n]*+)\"|(" + _TOKEN + rb"++))\s*+"
+).fullmatch
 _WORD = re.compile(rb"\s*(" + _TOKEN + rb"++)")
 _PARAMETER = re.compile(
     rb';\s*([^\s=;"()<>@,/\[\]?]++)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([^\s;"]*+))', re.DOTALL
@@ -30,53 +35,73 @@ _LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
 
 _ENCODINGS = frozenset((b"7BIT", b"8BIT", b"BINARY", b"BASE64", b"QUOTED-PRINTABLE"))
 
+_MESSAGES = frozenset((b"MESSAGE/RFC822", b"MESSAGE/GLOBAL"))
+
 Parameters = tuple[tuple[bytes, bytes], ...]
 
 
-class ContentType(NamedTuple):
+class ContentType:
     """Type and subtype in upper case, parameters in their order with upper-case names.
 
-    Made once for all parts that say the same: what is rendered of it is kept with it.
+    Made once for all parts that say the same: what else is asked of it is kept with it.
     """
 
-    main: bytes
-    sub: bytes
-    parameters: Parameters
-    wire: bytes  # "TYPE" "SUBTYPE" (parameters)
-    name: bytes  # TYPE/SUBTYPE
-    charset: bytes
-    is_message: bool
+    __slots__ = ("boundary", "charset", "is_text", "leaf", "name", "subtype", "wire")
 
-    def parameter(self, name: bytes) -> bytes | None:
-        return next((value for key, value in self.parameters if key == name), None)
-
-
-def make_type(main: bytes, sub: bytes, parameters: Parameters = ()) -> ContentType:
-    wire = b"%b %b %b" % (quote(main), quote(sub), parameters_wire(parameters))
-    charset = next((value for name, value in parameters if name == b"CHARSET"), b"")
-    is_message = main == b"MESSAGE" and sub in (b"RFC822", b"GLOBAL")
-    return ContentType(main, sub, parameters, wire, b"%b/%b" % (main, sub), charset, is_message)
+    def __init__(self, main: bytes, sub: bytes, parameters: Parameters = ()) -> None:
+        self.name = b"%b/%b" % (main, sub)
+        self.subtype = b'"%b" %b' % (sub, parameters_wire(parameters))
+        self.wire = b'"%b" %b' % (main, self.subtype)
+        self.charset = _parameter(parameters, b"CHARSET") or b""
+        self.is_text = main == b"TEXT"
+        self.boundary: bytes | None = None  # of a multipart
+        self.leaf = self  # the type of an entity that says this and is not to be taken apart
+        if main == b"MULTIPART":
+            self.boundary = (_parameter(parameters, b"BOUNDARY") or b"").rstrip()
+            self.leaf = TEXT_PLAIN
+        elif self.name in _MESSAGES:
+            self.leaf = OCTETS
 
 
 def content_type(value: bytes) -> ContentType:
-    if len(value) <= _CACHED_VALUE:
-        return _cached_content_type(value) or TEXT_PLAIN
-    return _content_type(value) or TEXT_PLAIN
+    """TEXT/PLAIN where the value cannot be read, or is a multipart's that no one can take apart."""
+    # A boundary is in one message only.
+    if len(value) <= _CACHED_VALUE and value.find(b"oundary") < 0:
+        return _cached_content_type(value)
+    return _content_type(value)
 
 
-def _content_type(value: bytes) -> ContentType | None:
-    value = _without_comments(unfold(value[:MAX_FIELD]))
-    match = _TYPE.match(value)
-    if match is None:
-        return None
-    main, sub = match[1].upper(), match[2].upper()
-    parameters = _parameters(value[match.end(2) :])
-    if main == b"TEXT" and all(name != b"CHARSET" for name, _ in parameters):
+def _content_type(value: bytes) -> ContentType:
+    value = value[:MAX_FIELD]
+    match = _USUAL_TYPE(value)
+    if match is not None:
+        main, sub, name, quoted, plain = match.groups()
+        main = main.upper()
+        parameters: Parameters = ((name.upper(), quoted or plain or b""),)
+    else:
+        value = _without_comments(unfold(value))
+        match = _TYPE.match(value)
+        if match is None:
+            return TEXT_PLAIN
+        main, sub = match[1].upper(), match[2]
+        parameters = _parameters(value[match.end(2) :])
+    if main == b"TEXT" and _parameter(parameters, b"CHARSET") is None:
         parameters = ((b"CHARSET", b"us-ascii"), *parameters)  # RFC 2046 §4.1.2
-    return make_type(main, sub, parameters)
+    kind = ContentType(main, sub.upper(), parameters)
+    if kind.boundary is not None and not 0 < len(kind.boundary) <= MAX_BOUNDARY:
+        return TEXT_PLAIN
+    return kind
 
 
 _cached_content_type = lru_cache(_CACHE_SIZE)(_content_type)
+
+
+def _parameter(parameters: Parameters, name: bytes) -> bytes | None:
+    """The first of that name."""
+    for key, value in parameters:
+        if key == name:
+            return value
+    return None
 
 
 def _without_comments(value: bytes) -> bytes:
@@ -121,7 +146,7 @@ def _escaped(text: bytes) -> bytes:
 def parameters_wire(parameters: Parameters) -> bytes:
     if not parameters:
         return NIL
-    return parenthesized([b"%b %b" % (quote(name), quote(value)) for name, value in parameters])
+    return parenthesized([quote(text) for parameter in parameters for text in parameter])
 
 
 def transfer_encoding(value: bytes) -> bytes:
@@ -152,6 +177,6 @@ def language_wire(value: bytes | None) -> bytes:
     return parenthesized([quote(tag) for tag in tags[:MAX_PARAMETERS]]) if tags else NIL
 
 
-TEXT_PLAIN = make_type(b"TEXT", b"PLAIN", ((b"CHARSET", b"us-ascii"),))
-MESSAGE = make_type(b"MESSAGE", b"RFC822")
-OCTETS = make_type(b"APPLICATION", b"OCTET-STREAM")
+TEXT_PLAIN = ContentType(b"TEXT", b"PLAIN", ((b"CHARSET", b"us-ascii"),))
+OCTETS = ContentType(b"APPLICATION", b"OCTET-STREAM")
+MESSAGE = ContentType(b"MESSAGE", b"RFC822")

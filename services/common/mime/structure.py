@@ -8,20 +8,17 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.common.mime.content import (
-    OCTETS,
     TEXT_PLAIN,
     ContentType,
     content_type,
     disposition_wire,
     language_wire,
-    parameters_wire,
     transfer_encoding,
 )
+from services.common.mime.delimiters import Delimiters
 from services.common.mime.envelope import EMPTY
-from services.common.mime.header import field_values, unfold
+from services.common.mime.header import first_values, split_fields, unfold
 from services.common.mime.wire import NIL, quote
-
-MAX_BOUNDARY = 200  # RFC 2046 §5.1.1 allows 70
 
 # Only short header blocks are remembered, so that the cache stays small whatever arrives.
 _CACHED_BLOCK = 256
@@ -50,33 +47,41 @@ class Part(NamedTuple):
     text_start: int = 0
 
 
-class Content(NamedTuple):
+class Content:
     """What the Content-* fields of an entity say, mostly rendered already."""
 
-    type: ContentType | None  # None: no Content-Type
-    encoding: bytes
-    fixed: bytes  # id, description, encoding
-    md5: bytes
-    extension: bytes  # disposition, language, location
-    is_attachment: bool
+    __slots__ = ("encoding", "extension", "fixed", "is_attachment", "tail", "type")
+
+    def __init__(
+        self,
+        kind: ContentType | None,  # None: no Content-Type
+        encoding: bytes = b"7BIT",
+        fixed: bytes = b'NIL NIL "7BIT"',  # id, description, encoding
+        md5: bytes = NIL,
+        extension: bytes = b"NIL NIL NIL",  # disposition, language, location
+        is_attachment: bool = False,
+    ) -> None:
+        self.type, self.encoding, self.fixed, self.extension = kind, encoding, fixed, extension
+        self.tail = b"%b %b" % (md5, extension)
+        self.is_attachment = is_attachment
 
 
-_PLAIN = Content(None, b"7BIT", b'NIL NIL "7BIT"', NIL, b"NIL NIL NIL", False)
+_PLAIN = Content(None)
 
 
 def content_of_block(block: bytes) -> Content:
     """From a part's header block; the same few blocks come again and again."""
-    return _cached_content(block) if len(block) <= _CACHED_BLOCK else content_of(field_values(block))
+    return _cached_content(block) if len(block) <= _CACHED_BLOCK else _content(block)
 
 
-def content_of(fields: dict[bytes, bytes]) -> Content:
-    get = fields.get
+def content_of(values: dict[bytes, bytes]) -> Content:
+    get = values.get
     value = get(b"content-type")
     kind = None if value is None else content_type(value)
     value = get(b"content-transfer-encoding")
     encoding = b"7BIT" if value is None else transfer_encoding(value)
-    if _MORE.isdisjoint(fields):
-        return Content(kind, encoding, b"NIL NIL " + quote(encoding), NIL, _PLAIN.extension, False)
+    if _MORE.isdisjoint(values):
+        return Content(kind, encoding, b"NIL NIL " + quote(encoding))
 
     def text(name: bytes) -> bytes:
         value = get(name)
@@ -89,44 +94,31 @@ def content_of(fields: dict[bytes, bytes]) -> Content:
     return Content(kind, encoding, fixed, text(b"content-md5"), extension, is_attachment)
 
 
-@lru_cache(_CACHE_SIZE)
-def _cached_content(block: bytes) -> Content:
-    return content_of(field_values(block))
+def _content(block: bytes) -> Content:
+    return content_of(first_values(split_fields(block)))
+
+
+_cached_content = lru_cache(_CACHE_SIZE)(_content)
 
 
 class Node:
     """One entity while its message is being scanned."""
 
-    type = TEXT_PLAIN
-    content = _PLAIN
-    boundary: bytes | None = None  # of a multipart that is not closed
-    digest = False
-    message: "Node | None" = None  # inside a message/rfc822
-    envelope = EMPTY  # of an entity that is a message
-    lines = 0
+    __slots__ = (
+        *("header_start", "body_start", "end", "lines", "children", "type", "content"),
+        *("delimiters", "default", "message", "envelope"),
+    )
 
     def __init__(self, header_start: int) -> None:
         self.header_start = self.body_start = self.end = header_start
+        self.lines = 0
         self.children: list[Node] = []
-
-    def take(self, content: Content, default: ContentType, may_nest: bool) -> None:
-        """The header is known; without `may_nest` the entity is a leaf whatever it says."""
-        self.content = content
-        kind = content.type or default
-        if kind.main == b"MULTIPART":
-            boundary = (kind.parameter(b"BOUNDARY") or b"").rstrip()
-            if not may_nest or not 0 < len(boundary) <= MAX_BOUNDARY:
-                kind = TEXT_PLAIN  # what no one can take apart is shown as it is
-            else:
-                self.boundary, self.digest = boundary, kind.sub == b"DIGEST"
-        elif kind.is_message and not may_nest:
-            kind = OCTETS
-        self.type = kind
-
-    def settle(self) -> None:
-        """A multipart in which no part was found is shown as one text (RFC 9051 wants 1*body)."""
-        if self.type.main == b"MULTIPART" and not self.children:
-            self.type = TEXT_PLAIN
+        self.type = TEXT_PLAIN
+        self.content = _PLAIN
+        self.delimiters: Delimiters | None = None  # while a multipart is not closed
+        self.default = TEXT_PLAIN  # what its parts are that do not say
+        self.message: Node | None = None  # inside a message/rfc822
+        self.envelope = EMPTY  # of an entity that is a message
 
 
 def body_structure(node: Node) -> bytes:
@@ -134,18 +126,16 @@ def body_structure(node: Node) -> bytes:
     kind, content = node.type, node.content
     if node.children:
         children = b"".join([body_structure(child) for child in node.children])
-        return b"(%b %b %b %b)" % (
-            children,
-            quote(kind.sub),
-            parameters_wire(kind.parameters),
-            content.extension,
-        )
-    size = b"%d" % (node.end - node.body_start)
-    if node.message is not None:
-        size += b" %b %b %d" % (node.message.envelope, body_structure(node.message), node.lines)
-    elif kind.main == b"TEXT":
-        size += b" %d" % node.lines
-    return b"(%b %b %b %b %b)" % (kind.wire, content.fixed, size, content.md5, content.extension)
+        return b"(%b %b %b)" % (children, kind.subtype, content.extension)
+    size = node.end - node.body_start
+    message = node.message
+    if message is not None:
+        inner = b"%b %b" % (message.envelope, body_structure(message))
+        return b"(%b %b %d %b %d %b)" % (kind.wire, content.fixed, size, inner, node.lines, content.tail)
+    kind = kind.leaf
+    if kind.is_text:
+        return b"(%b %b %d %d %b)" % (kind.wire, content.fixed, size, node.lines, content.tail)
+    return b"(%b %b %d %b)" % (kind.wire, content.fixed, size, content.tail)
 
 
 def part_table(top: Node) -> tuple[Part, ...]:
@@ -164,18 +154,18 @@ def _add_children(parts: list[Part], multipart: Node, prefix: tuple[int, ...]) -
 
 
 def _add_part(parts: list[Part], node: Node, number: tuple[int, ...]) -> None:
-    kind, inner = node.type, node.message
-    places = node.header_start, node.body_start, node.end
-    if inner is None:
-        parts.append(
-            Part(number, *places, kind.name, node.content.encoding, kind.charset, False, node.body_start)
-        )
+    kind, inner, encoding = node.type, node.message, node.content.encoding
+    start, body, end = node.header_start, node.body_start, node.end
+    if node.children:
+        parts.append(Part(number, start, body, end, kind.name, encoding, kind.charset, False, body))
         _add_children(parts, node, number)
-        return
-    parts.append(
-        Part(number, *places, kind.name, node.content.encoding, kind.charset, True, inner.body_start)
-    )
-    if inner.children:
-        _add_children(parts, inner, number)
-    else:  # part 1 of a message that is no multipart is its body
-        _add_part(parts, inner, (*number, 1))
+    elif inner is None:
+        kind = kind.leaf
+        parts.append(Part(number, start, body, end, kind.name, encoding, kind.charset, False, body))
+    else:
+        text = inner.body_start
+        parts.append(Part(number, start, body, end, kind.name, encoding, kind.charset, True, text))
+        if inner.children:
+            _add_children(parts, inner, number)
+        else:  # part 1 of a message that is no multipart is its body
+            _add_part(parts, inner, (*number, 1))

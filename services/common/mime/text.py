@@ -81,12 +81,7 @@ def decoded_text(octets: bytes, encoding: bytes, charset: bytes) -> str:
 
 def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes:
     """At most MAX_PREVIEW characters of UTF-8 in one line, from the beginning of a text part (RFC 8970)."""
-    if (
-        not html
-        and octets.isascii()
-        and encoding in (b"7BIT", b"8BIT")
-        and not charset.upper().startswith(_SHIFTING)
-    ):
+    if not html and encoding in _AS_IS and octets.isascii() and not charset.upper().startswith(_SHIFTING):
         # Enough for that many unless most of it is white space.
         words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
         if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
@@ -108,6 +103,7 @@ def _shown(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> str:
     return _NOT_SHOWN.sub(" ", words).strip()
 
 
+_AS_IS = frozenset((b"7BIT", b"8BIT"))
 _SHIFTING = (b"UTF-7", b"ISO-2022", b"HZ", b"UTF-16", b"UTF-32")
 
 

@@ -23,7 +23,7 @@ _UNESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 def quote(value: bytes) -> bytes:
     """A string: quoted where that is possible, else a literal (8-bit text, line breaks)."""
     if _PLAIN(value):
-        return b'"' + value + b'"'
+        return b'"%b"' % value
     if b"\0" in value:
         value = value.replace(b"\0", b"")  # CHAR8 has no NUL
     if value.isascii() and b"\r" not in value and b"\n" not in value:

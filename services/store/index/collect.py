@@ -13,6 +13,7 @@ from services.store.index.messages import MessageOperations
 from services.store.index.record import column
 
 BATCH = 200
+SHARDS_A_READ = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,25 @@ class CollectorOperations(MessageOperations):
             return True
         return bool(await self.connection.command("GET", key) == worker)
 
-    async def busy_shards(self) -> list[int]:
-        """Shards with anything on one of the lists."""
-        names = (b":garbage", b":dead", b":tombs", b":ops")
-        exists = [("EXISTS", keys.tag(shard) + name) for shard in range(keys.SHARDS) for name in names]
-        found = await self.connection.read(exists)
-        return [shard for shard in range(keys.SHARDS) if any(found[shard * 4 : shard * 4 + 4])]
+    async def due_shards(self, garbage_before: int, tombs_before: int) -> list[int]:
+        """Shards with anything on one of the lists that is due (Unix milliseconds; the other lists: now).
+
+        One command for a shard without lists. Some shards at a time, so that nobody waits behind all of them.
+        """
+        now = _now()
+        before = {b":garbage": garbage_before, b":dead": now, b":tombs": tombs_before, b":ops": now}
+        due: list[int] = []
+        for first in range(0, keys.SHARDS, SHARDS_A_READ):
+            shards = range(first, min(first + SHARDS_A_READ, keys.SHARDS))
+            lists = await self.connection.read(
+                [("EXISTS", *(keys.tag(shard) + name for name in before)) for shard in shards]
+            )
+            busy = [shard for shard, count in zip(shards, lists, strict=True) if count]
+            counts = await self.connection.read(
+                [("ZCOUNT", keys.tag(shard) + name, 0, at) for shard in busy for name, at in before.items()]
+            )
+            due += [shard for place, shard in enumerate(busy) if any(counts[place * 4 : place * 4 + 4])]
+        return due
 
     async def _due(self, shard: int, name: bytes, before_ms: int) -> list[bytes]:
         key = keys.tag(shard) + name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from services.common.errors import Refused
 from services.store.index import keys
-from services.store.index.core import Core
+from services.store.index.core import Core, pairs
 
 START = b"0-0"
 EVENT = struct.Struct("<BQQI")
@@ -48,13 +48,13 @@ class LogOperations(Core):
     async def log_since(self, shard: int, position: bytes, count: int) -> list[LogEntry]:
         """Events behind a position."""
         found = await self.connection.command("XRANGE", _key(shard), b"(" + position, "+", "COUNT", count)
-        return [parse_entry(identity, fields) for identity, fields in found]
+        return [parse_entry(identity, pairs(fields)) for identity, fields in found]
 
     async def effects(self, shard: int, position: bytes, count: int) -> list[tuple[bytes, bytes]]:
         """Positions and effects of the redo log behind a position: what `replay.py` applies."""
         key = keys.tag(shard) + b":log"
         found = await self.connection.command("XRANGE", key, b"(" + position, "+", "COUNT", count)
-        return [(identity, fields[b"e"]) for identity, fields in found]
+        return [(identity, pairs(fields)[b"e"]) for identity, fields in found]
 
     async def check_position(self, shard: int, position: bytes) -> None:
         """Refused(RESYNC_REQUIRED) unless no event behind the position can have been dropped."""

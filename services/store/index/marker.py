@@ -32,10 +32,7 @@ class Misconfigured(SettingError):
 async def check_server(connection: Connection) -> None:
     """Misconfigured for a Redis that may evict keys."""
     for node in connection.servers:
-        info = await node.call(("INFO", "memory"), False)
-        if isinstance(info, Exception):
-            raise Unavailable() from info
-        policy = info.get("maxmemory_policy", "noeviction")
+        policy = (await node.info("memory")).get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             raise Misconfigured(f"REDIS_URL: maxmemory-policy is {policy}; Buuta needs noeviction")
 

@@ -7,6 +7,7 @@ from importlib import resources
 READERS = frozenset({"mailbox_read", "account_read"})
 PARTS = {
     "mailbox": ("_tx", "_mailbox"),
+    "records": ("_tx", "_mailbox", "_records"),
     "names": ("_tx", "_names"),
     "plain": ("_tx",),
 }
@@ -29,12 +30,12 @@ PRELUDE = {
     "mailbox_rename": "names",
     "mailbox_subscribe": "names",
     "message_append": "mailbox",
-    "message_copy": "mailbox",
+    "message_copy": "records",
     "message_flags": "mailbox",
-    "message_expunge": "mailbox",
+    "message_expunge": "records",
     "recent_claim": "mailbox",
-    "purge": "mailbox",
-    "prune": "mailbox",
+    "purge": "records",
+    "prune": "records",
 }
 
 

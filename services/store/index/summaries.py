@@ -1,9 +1,10 @@
 """Summaries in the index: one hash a page, a range of messages in one command."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 
-from services.common.errors import Refused
+from services.common.errors import Refused, Unavailable
 from services.store.index import keys
 from services.store.index.core import Core
 from services.store.index.record import PAGE, U32
@@ -35,9 +36,9 @@ class SummaryOperations(Core):
             self._memory_checked = now
             full = False
             for node in self.connection.servers:
-                info = await node.call(("INFO", "memory"), False)
-                if not isinstance(info, Exception) and int(info.get("maxmemory", 0)):
-                    full |= info["used_memory"] > FULL * info["maxmemory"]
+                with contextlib.suppress(Unavailable):  # the append finds that out for itself
+                    info = await node.info("memory")
+                    full |= 0 < FULL * int(info.get("maxmemory", 0)) < int(info["used_memory"])
             self._memory_full = full
         if self._memory_full:
             raise Refused("STORAGE_FULL", "The store is full")

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.mime import parse
-from services.common.mime.address import MAX_ADDRESSES, address_list
+from services.common.mime import envelope as envelope_module
+from services.common.mime import nstring, parse
+from services.common.mime.address import MAX_ADDRESSES, address_list, parse_addresses
 from services.common.mime.envelope import sent_date
 from tests.common.mime.samples import crlf, scan
 
@@ -49,6 +50,18 @@ def test_any_field_gives_a_list_of_addresses(field: bytes) -> None:
     for address in value if isinstance(value, list) else []:
         assert isinstance(address, list)
         assert len(address) == 4
+
+
+ADDRESS_PIECES = [
+    *(b"a@b", b"<a.b@c.example>", b"Ann Example", b'"Ann, A."', b'""', b'"', b"\\", b"=?utf-8?q?=C3=A9?="),
+    *(b",", b" ", b"  ", b"\r\n ", b"\n", b"(c)", b"<", b">", b"@", b":", b";", b"[1]", b"\xe9", b"\0"),
+]
+
+
+@given(st.lists(st.sampled_from(ADDRESS_PIECES), max_size=12).map(b"".join))
+def test_simple_addresses_are_what_the_parser_makes_of_them(field: bytes) -> None:
+    wires = [b"(%b)" % b" ".join(map(nstring, address)) for address in parse_addresses(field)]
+    assert address_list(field) == (b"(%b)" % b"".join(wires) if wires else b"NIL")
 
 
 def test_addresses_are_bounded() -> None:
@@ -95,3 +108,18 @@ DATES = [
 @pytest.mark.parametrize(("field", "day"), DATES)
 def test_sent_date(field: bytes | None, day: int | None) -> None:
     assert sent_date(field) == day
+
+
+def test_usual_dates_are_what_the_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = envelope_module._USUAL_DATE
+    pieces = [b" ", b"\r\n ", b"Mon", b",", b"1", b"31", b"Jan", b"feb", b"Sept", b"24", b"2024", b"-", b"x"]
+
+    @given(st.lists(st.sampled_from(pieces), max_size=10).map(b"".join))
+    def check(field: bytes) -> None:
+        found = sent_date(field)
+        monkeypatch.setattr(envelope_module, "_USUAL_DATE", lambda value: None)
+        searched = sent_date(field)
+        monkeypatch.setattr(envelope_module, "_USUAL_DATE", usual)
+        assert found == searched
+
+    check()

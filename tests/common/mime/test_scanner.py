@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.mime import Scan, body_from_structure, parse
+from services.common.mime import delimiters as delimiters_module
 from services.common.mime import scanner as scanner_module
 from tests.common.mime.samples import NESTED, crlf, scan
 
@@ -55,6 +56,22 @@ STRUCTURES = [
         "--b\nContent-Type: text/html\n--b \n\n--bb\nx\n--b--\t\n--b\n",
         f'(("TEXT" "HTML" ("CHARSET" "us-ascii") NIL NIL "7BIT" 0 0 {NO_EXTENSION})'
         f'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 7 2 {NO_EXTENSION})'
+        ' "MIXED" ("BOUNDARY" "b") NIL NIL NIL)',
+    ),
+    # A message that the next delimiter follows at once: no octets, no lines.
+    (
+        "Content-Type: multipart/digest; boundary=b\n\n--b\n--b--\n",
+        '(("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 0 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) '
+        f'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 0 0 {NO_EXTENSION}) 0 {NO_EXTENSION})'
+        ' "DIGEST" ("BOUNDARY" "b") NIL NIL NIL)',
+    ),
+    # Lines of an attachment in a message count, those of an attachment alone do not.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png\n\n1\n2\n\n"
+        "--b\nContent-Type: message/rfc822\n\nContent-Type: image/png\n\n1\n2\n\n--b--\n",
+        f'(("IMAGE" "PNG" NIL NIL NIL "7BIT" 6 {NO_EXTENSION})'
+        '("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 33 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) '
+        f'("IMAGE" "PNG" NIL NIL NIL "7BIT" 6 {NO_EXTENSION}) 4 {NO_EXTENSION})'
         ' "MIXED" ("BOUNDARY" "b") NIL NIL NIL)',
     ),
     # A digest's parts are messages unless they say otherwise (RFC 2046 §5.1.5).
@@ -168,7 +185,7 @@ def test_byte_by_byte(message: bytes) -> None:
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in [("MAX_HEADER", 40), ("MAX_HEADERS", 90), ("MAX_PARTS", 6), ("MAX_DEPTH", 4)]:
         monkeypatch.setattr(scanner_module, name, value)
-    monkeypatch.setattr(scanner_module, "_MAX_DELIMITER", 8)
+    monkeypatch.setattr(delimiters_module, "MAX_LINE", 8)
     monkeypatch.setattr(scanner_module, "PREVIEW_OCTETS", 10)
 
 

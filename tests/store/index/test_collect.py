@@ -1,5 +1,7 @@
 """What the collector does to the index: garbage, tombstones, dead mailboxes and accounts, shared bodies."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -198,9 +200,24 @@ async def test_a_shard_is_leased_to_one_worker(index: Index) -> None:
     assert await index.lease(6, b"two", 60_000)
 
 
-async def test_busy_shards(index: Index) -> None:
+@pytest.mark.parametrize("name", [b":garbage", b":dead", b":tombs", b":ops"])
+async def test_shards_with_work_that_is_due(index: Index, name: bytes) -> None:
+    """Each list by its own time, in the first and the last shard as in any other."""
+    now = int(time.time() * 1000)
+    before = {b":garbage": now - 1000, b":tombs": now - 2000}
+    late, early = before.get(name, now), before.get(name, now) + 60_000
+    for shard in (0, 127, 128, 700, keys.SHARDS - 1):
+        await index.connection.change("ZADD", keys.tag(shard) + name, late, "member")
+    await index.connection.change("ZADD", keys.tag(5) + name, early, "member")
+    assert await index.due_shards(now - 1000, now - 2000) == [0, 127, 128, 700, keys.SHARDS - 1]
+
+
+async def test_a_shard_is_due_when_its_garbage_is(index: Index) -> None:
     scope = await new_account(index)
-    assert await index.busy_shards() == []
+    now = int(time.time() * 1000)
+    assert await index.due_shards(now + 60_000, 0) == []
     await fill(index, scope, 1)
     await expunge(index, scope, 1)
-    assert await index.busy_shards() == [shard_of(scope)]
+    assert await index.due_shards(now - 60_000, 0) == []
+    assert await index.due_shards(now + 60_000, 0) == [shard_of(scope)]
+    assert await index.due_shards(0, now + 60_000) == [shard_of(scope)]  # its tombstone

@@ -154,7 +154,7 @@ async def test_at_85_percent_nothing_new_is_taken(index: Index, monkeypatch: pyt
     await fill(index, scope, 2)
     await index.check_room()
     node = index.connection.servers[-1]
-    used = (await node.call(("INFO", "memory"), False))["used_memory"]
+    used = int((await node.info("memory"))["used_memory"])
     try:
         await node.call(("CONFIG", "SET", "maxmemory", int(used / 0.9)), False)
         with pytest.raises(Refused) as refused:

@@ -65,7 +65,7 @@ WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 @dataclass(slots=True)
 class Run:
-    """One run of a script: its name, its key, and the commands that it called."""
+    """One run of a script: its name, its key, and the commands that it called, with each key of theirs."""
 
     name: str
     key: bytes
@@ -85,7 +85,9 @@ def runs_of(lines: list[bytes]) -> Iterator[Run]:
             yield run
         elif found[1] == b"lua":
             assert run is not None
-            run.commands.append((words[0].decode().upper(), words[1]))
+            command = words[0].decode().upper()
+            several = words[1:] if command == "EXISTS" else words[1:2]
+            run.commands += [(command, key) for key in several]
 
 
 class Monitor:
@@ -214,7 +216,7 @@ def test_every_script_has_its_prelude() -> None:
 async def test_scripts_that_redis_forgot_are_given_again(index: Index) -> None:
     scope = await new_account(index)
     for node in index.connection.servers:
-        await node.call(("SCRIPT FLUSH",), False)
+        await node.call(("SCRIPT", "FLUSH"), False)
     assert (await fill(index, scope, 1)).tolist() == [1]
 
 

@@ -17,15 +17,16 @@ local function popcount(v)
 end
 
 local function header_key(id) return P .. ':m:' .. id end
-local function page_key(box, page) return P .. ':p:' .. box.id .. ':' .. page end
-local function summary_key(box, page) return P .. ':s:' .. box.id .. ':' .. page end
+local function page_key(box, page) return P .. ':p:' .. box.id .. ':' .. int(page) end
+local function summary_key(box, page) return P .. ':s:' .. box.id .. ':' .. int(page) end
 
 local function flush_box(box)
-  local changed = {}
+  local changed, was = {}, box.was
   for _, name in ipairs(NUMBERS) do
-    if box[name] ~= box.was[name] then
+    local now = box[name]
+    if now ~= was[name] then
       changed[#changed + 1] = name
-      changed[#changed + 1] = int(box[name])
+      changed[#changed + 1] = int(now)
     end
   end
   if box.keywords_changed then
@@ -104,7 +105,7 @@ end
 
 local function flush_page(box, page)
   if page.dropped then return end
-  local key, changes = page_key(box, page.number), 0
+  local key, changes = page.key, 0
   for _ in pairs(page.changed) do changes = changes + 1 end
   local bitmap, appended = struct.pack('<I4I4I4I4', unpack(page.words)), table.concat(page.appended)
   if #page.appended > 0 and changes == 0 and (#page.appended > 16 or page.words[4] >= 2147483648) then
@@ -129,7 +130,8 @@ local function flush_page(box, page)
     for place, head in pairs(page.changed) do effect('S', key, int(16 + 80 * place), head) end
   end
   if changes > 0 or #page.appended > 0 then
-    effect('S', P .. ':d:' .. box.id, int(page.place * 16), u32(page.number) .. u32(page.live) .. u64(page.modseq))
+    effect('S', P .. ':d:' .. box.id, int(page.place * 16),
+      struct.pack('<I4I4I8', page.number, page.live, page.modseq))
   end
 end
 
@@ -142,18 +144,17 @@ local function open_page(box, number, create)
     box.pages[number] = false
     return nil
   end
-  page = { number = number, place = place, changed = {}, appended = {}, live = 0, modseq = 0, n = 0, raw = '',
-           words = { 0, 0, 0, 0 } }
+  page = { number = number, key = page_key(box, number), place = place, changed = {}, appended = {}, live = 0,
+           modseq = 0, n = 0, raw = '', words = { 0, 0, 0, 0 } }
   if there then
-    page.raw = redis.call('GET', page_key(box, number)) or ''
+    page.raw = redis.call('GET', page.key) or ''
     if #page.raw < 96 then refuse('GENERATION', 'a page is missing') end
     page.words = { struct.unpack('<I4I4I4I4', page.raw) }
     page.words[5] = nil
     page.n = (#page.raw - 16) / 80
-    page.live = struct.unpack('<I4', box.directory, place * 16 + 5)
-    page.modseq = read_u64(box.directory, place * 16 + 9)
+    page.live, page.modseq = struct.unpack('<I4I8', box.directory, place * 16 + 5)
   else
-    box.directory = box.directory .. u32(number) .. u32(0) .. u64(0)
+    box.directory = box.directory .. struct.pack('<I4I4I8', number, 0, 0)
     box.entries = box.entries + 1
   end
   box.pages[number] = page
@@ -175,18 +176,14 @@ end
 -- Flags of a record as (low, high) and its modseq, with what this script has changed.
 local function read_head(page, place)
   local head = page.changed[place]
-  local low, high, flags, keywords = struct.unpack('<I4I4I4I4', head or page.raw, head and 1 or 17 + 80 * place)
-  return flags, keywords, low + high * TWO32
+  local modseq, flags, keywords = struct.unpack('<I8I4I4', head or page.raw, head and 1 or 17 + 80 * place)
+  return flags, keywords, modseq
 end
 
 local function write_head(page, place, flags, keywords, modseq)
-  page.changed[place] = u64(modseq) .. struct.pack('<I4I4', flags, keywords)
+  page.changed[place] = struct.pack('<I8I4I4', modseq, flags, keywords)
   page.modseq = modseq
 end
-
-local function record_tail(page, place) return string.sub(page.raw, 33 + 80 * place, 96 + 80 * place) end
-local function record_size(page, place) return struct.unpack('<I4', page.raw, 17 + 80 * place + 24) end
-local function record_body(page, place) return string.sub(page.raw, 17 + 80 * place + 32, 17 + 80 * place + 47) end
 
 -- Adds a record of flags and 64 octets behind them; returns its UID.
 local function add_record(box, modseq, flags, keywords, size, tail, summary)
@@ -196,51 +193,11 @@ local function add_record(box, modseq, flags, keywords, size, tail, summary)
   local slot = uid % 128
   local w = math.floor(slot / 32) + 1
   page.words[w] = bit.bor(page.words[w], bit.lshift(1, slot % 32)) % TWO32
-  page.appended[#page.appended + 1] = u64(modseq) .. struct.pack('<I4I4', flags, keywords) .. tail
+  page.appended[#page.appended + 1] = struct.pack('<I8I4I4', modseq, flags, keywords) .. tail
   page.live, page.modseq = page.live + 1, modseq
-  effect('H', summary_key(box, page.number), tostring(slot), summary)
+  effect('H', summary_key(box, page.number), int(slot), summary)
   box.uidnext, box.count, box.size, box.modseq = uid + 1, box.count + 1, box.size + size, modseq
   if bit.band(flags, SEEN) == 0 then box.unseen = box.unseen + 1 end
   if bit.band(flags, DELETED) ~= 0 then box.deleted = box.deleted + 1 end
   return uid
-end
-
--- Makes a record a tombstone; the body stays whoever's it is.
-local function bury(box, page, place, uid, modseq)
-  local flags, keywords = read_head(page, place)
-  write_head(page, place, bit.bor(flags, TOMBSTONE) % TWO32, keywords, modseq)
-  page.live = page.live - 1
-  box.count, box.tombs, box.modseq = box.count - 1, box.tombs + 1, modseq
-  box.size = box.size - record_size(page, place)
-  if bit.band(flags, SEEN) == 0 then box.unseen = box.unseen - 1 end
-  if bit.band(flags, DELETED) ~= 0 then box.deleted = box.deleted - 1 end
-  effect('R', summary_key(box, page.number), tostring(uid % 128))
-end
-
--- References to bodies inside the account, kept only where there is more than one.
-local references = {}
-local function reference_count(body)
-  if not references[body] then references[body] = tonumber(redis.call('HGET', P .. ':b', body) or '1') end
-  return references[body]
-end
-local function add_reference(body)
-  references[body] = reference_count(body) + 1
-  effect('H', P .. ':b', body, int(references[body]))
-end
-local function drop_reference(body, flags)
-  local count = reference_count(body) - 1
-  references[body] = count
-  if count > 1 then
-    effect('H', P .. ':b', body, int(count))
-  elseif count == 1 then
-    effect('R', P .. ':b', body)
-  else
-    local kind = bit.band(flags, SHARED) ~= 0 and '+' or '-'
-    effect('Z', SHARD .. ':garbage', int(NOW), ACCOUNT .. kind .. body)
-  end
-end
--- Mailboxes with tombstones are looked through by the collector; one that waits keeps its place.
-local function note_tombstones(box)
-  local entry = ACCOUNT .. '|' .. box.id
-  if not redis.call('ZSCORE', SHARD .. ':tombs', entry) then effect('Z', SHARD .. ':tombs', int(NOW), entry) end
 end

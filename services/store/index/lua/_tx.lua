@@ -16,33 +16,29 @@ local REQUEST, DIGEST, GENERATION = ARGV[1], ARGV[2], ARGV[3]
 local NOW, EPOCH, RETENTION, LOG_OCTETS = tonumber(ARGV[4]), ARGV[5], ARGV[6], tonumber(ARGV[7])
 local OWN = 9
 local SEQ_JUMP, UID_JUMP, TWO32 = 1048576, 10000, 4294967296
-local REQUEST_TTL, DEDUPE_TTL, HOUR, DAY = 1500000, 172800000, 3600000, 86400000
+local MINUTE, HOUR, DAY = 60000, 3600000, 86400000
+local REQUEST_TTL, DEDUPE_TTL = 26 * MINUTE, 26 * HOUR
 local MOST_GAPS = 64
 
 local COMMANDS = { S = 'SETRANGE', W = 'SET', H = 'HSET', R = 'HDEL', D = 'DEL', Z = 'ZADD', Y = 'ZREM',
                    A = 'SADD', M = 'SREM' }
 local effects, transients, flushes = {}, {}, {}
-local account, mailboxes = {}, {}
+local account, mailboxes, request = {}, {}, {}
 
 local function refuse(word, text) error({ refuse = word .. ' ' .. (text or '') }, 0) end
 local function reply_now(reply) error({ reply = reply }, 0) end
-local function int(n) return string.format('%.0f', n) end
+local function int(n) return string.format('%d', n) end
 local function u32(n) return struct.pack('<I4', n) end
-local function u64(n) return struct.pack('<I4I4', n % TWO32, math.floor(n / TWO32)) end
-local function read_u64(s, at)
-  local low, high = struct.unpack('<I4I4', s, at)
-  return low + high * TWO32
-end
+local function u64(n) return struct.pack('<I8', n) end
 
 -- An effect is one command on one key; it is applied, logged, and replayed as it is.
 local function effect(op, key, ...) effects[#effects + 1] = { op, key, ... } end
 -- What expires is applied but not logged.
 local function transient(...) transients[#transients + 1] = { ... } end
 
-local function request_key()
-  local high, low = struct.unpack('>I2I4', REQUEST)
-  return SHARD .. ':rq:' .. int(math.floor((high * TWO32 + low) / 300000))
-end
+-- What expires a while after its last write has a field '' that says when that was last seen to: a
+-- write a moment later leaves it as it is.
+local function fades(at, moment) return not at or math.abs(NOW - tonumber(at)) > moment end
 
 -- This server is the one that the store takes it for, so that the number is its incarnation's.
 local function begin_incarnation()
@@ -59,7 +55,9 @@ local function begin_shard()
   begin_incarnation()
   if redis.call('GET', SHARD .. ':gen') ~= GENERATION then refuse('GENERATION', 'index incomplete') end
   if REQUEST ~= '' then
-    local known = redis.call('HGET', request_key(), REQUEST .. ACCOUNT)
+    request.key = SHARD .. ':rq:' .. int(math.floor(struct.unpack('>I6', REQUEST) / 300000))
+    local known, kept = unpack(redis.call('HMGET', request.key, REQUEST .. ACCOUNT, ''))
+    request.fades = fades(kept, MINUTE)
     if known then
       if string.sub(known, 1, 8) ~= DIGEST then
         refuse('REQUEST_ID', 'the request id was used with other arguments')
@@ -108,26 +106,32 @@ local function next_uidvalidity()
 end
 
 local function pack_effects()
-  local out, from = {}, #SHARD + 2
-  for i, e in ipairs(effects) do
-    local parts = { e[1], struct.pack('<I2I2', #e - 2, #e[2] - from + 1), string.sub(e[2], from) }
-    for j = 3, #e do parts[#parts + 1] = struct.pack('<I4', #e[j]) .. e[j] end
-    out[i] = table.concat(parts)
+  local out, n, from = {}, 0, #SHARD + 2
+  for _, e in ipairs(effects) do
+    out[n + 1] = struct.pack('<c1I2I2', e[1], #e - 2, #e[2] - from + 1)
+    out[n + 2] = string.sub(e[2], from)
+    n = n + 2
+    for j = 3, #e do
+      out[n + 1], out[n + 2] = u32(#e[j]), e[j]
+      n = n + 2
+    end
   end
   return table.concat(out)
 end
 
 -- An event for those who watch: kind (Event.Kind of the API), mailbox, source mailbox, uids, name.
 local function event(kind, mailbox, source, uids, name)
-  return struct.pack('<I1', kind) .. u64(mailbox or 0) .. u64(source or 0) .. u32(uids and #uids or 0)
-    .. (uids or '') .. (name or '')
+  uids = uids or ''
+  return struct.pack('<I1I8I8I4', kind, mailbox or 0, source or 0, #uids) .. uids .. (name or '')
 end
 
 local function remember(reply)
-  if REQUEST ~= '' then
-    local key = request_key()
-    redis.call('HSET', key, REQUEST .. ACCOUNT, DIGEST .. reply)
-    redis.call('PEXPIRE', key, REQUEST_TTL)
+  if not request.key then return end
+  if request.fades then
+    redis.call('HSET', request.key, REQUEST .. ACCOUNT, DIGEST .. reply, '', int(NOW))
+    redis.call('PEXPIRE', request.key, REQUEST_TTL)
+  else
+    redis.call('HSET', request.key, REQUEST .. ACCOUNT, DIGEST .. reply)
   end
 end
 
@@ -140,6 +144,21 @@ local function log_effects(seq)
     redis.call('XTRIM', key, 'MAXLEN', 1)
     redis.call('SET', SHARD .. ':logged', size)
   end
+end
+
+-- Every key that is to be written, in few calls: Lua unpacks some thousand values and no more.
+local function touch()
+  local names, touched = { SHARD .. ':log', SHARD .. ':logged', SHARD .. ':events' }, {}
+  for _, list in ipairs({ effects, transients }) do
+    for _, e in ipairs(list) do
+      local key = e[2]
+      if not touched[key] then
+        touched[key] = true
+        names[#names + 1] = key
+      end
+    end
+  end
+  for at = 1, #names, 1000 do redis.call('EXISTS', unpack(names, at, math.min(at + 999, #names))) end
 end
 
 -- The only place that writes. `what` is an event, or nil for a change that nobody is told of.
@@ -155,15 +174,7 @@ local function commit(reply, what)
       effect('H', P, unpack(changed))
     end
   end
-  local touched = {}
-  for _, e in ipairs(effects) do
-    if not touched[e[2]] then
-      touched[e[2]] = true
-      redis.call('EXISTS', e[2])
-    end
-  end
-  for _, t in ipairs(transients) do redis.call('EXISTS', t[2]) end
-  for _, name in ipairs({ ':log', ':logged', ':events' }) do redis.call('EXISTS', SHARD .. name) end
+  touch()
   local seq = int(account.seq or 0)
   if #effects > 0 then log_effects(seq) end
   if what then

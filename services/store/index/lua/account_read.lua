@@ -3,15 +3,16 @@
 -- reply: incarnation, header (field, value, …), names (name, entry, …), headers of the mailboxes in the same order
 local refused = refusal()
 if refused then return refused end
-local epoch, gone, seq, inc = unpack(redis.call('HMGET', P, 'epoch', 'gone', 'seq', 'inc'))
-if not seq or gone then return redis.error_reply('ACCOUNT_NOT_FOUND no such account') end
-if EPOCH ~= '' and epoch ~= EPOCH then return redis.error_reply('SESSION_ENDED the session has ended') end
-local number = incarnation_now(inc)
-if ARGV[OWN + 1] == '' then return { number, redis.call('HGETALL', P), {}, {} } end
+local header, has = redis.call('HGETALL', P), {}
+for i = 1, #header, 2 do has[header[i]] = header[i + 1] end
+if not has.seq or has.gone then return redis.error_reply('ACCOUNT_NOT_FOUND no such account') end
+if EPOCH ~= '' and has.epoch ~= EPOCH then return redis.error_reply('SESSION_ENDED the session has ended') end
+local incarnation = incarnation_now(has.inc)
+if ARGV[OWN + 1] == '' then return { incarnation, header, {}, {} } end
 local names, headers = redis.call('HGETALL', P .. ':n'), {}
 if ARGV[OWN + 1] == 'counts' then
   for i = 2, #names, 2 do
     headers[#headers + 1] = redis.call('HGETALL', P .. ':m:' .. string.match(names[i], '^(%d+)|'))
   end
 end
-return { number, redis.call('HGETALL', P), names, headers }
+return { incarnation, header, names, headers }

@@ -4,32 +4,37 @@
 --      body id; keywords, one a line; summary
 -- reply: duplicate u8, mailbox u64, uidvalidity u32, seq u64, uids
 local function tail(fixed, body, seq)
-  return string.sub(fixed, 5, 16) .. u32(math.floor(NOW / 1000)) .. body .. u32(0) .. string.sub(fixed, 17, 20)
-    .. u64(seq) .. u64(seq) .. u64(seq)
+  local saved = math.floor(NOW / 1000)
+  return string.sub(fixed, 5, 16) .. u32(saved) .. body .. u32(0) .. string.sub(fixed, 17)
+    .. struct.pack('<I8I8I8', seq, seq, seq)
 end
 
 local function answer(duplicate, box, uids, seq)
-  return struct.pack('<I1', duplicate) .. u64(tonumber(box.id)) .. u32(box.uidv) .. u64(seq) .. uids
+  return struct.pack('<I1I8I4I8', duplicate, tonumber(box.id), box.uidv, seq) .. uids
 end
 
--- A message that was delivered within a day is not delivered again.
+-- A message that was delivered within a day is not delivered again: what the first one was told, else
+-- today's bucket and whether it fades.
 local function known_delivery(key)
   local day = math.floor(NOW / DAY)
-  for _, d in ipairs({ day, day - 1 }) do
-    local known = redis.call('HGET', P .. ':dd:' .. d, key)
-    if known then return known end
-  end
-  local bucket = P .. ':dd:' .. day
-  return nil, bucket
+  local bucket = P .. ':dd:' .. int(day)
+  local known, kept = unpack(redis.call('HMGET', bucket, key, ''))
+  return known or redis.call('HGET', P .. ':dd:' .. int(day - 1), key), bucket, fades(kept, HOUR)
+end
+
+local function remember_delivery(bucket, key, reply, is_fading)
+  if not is_fading then return transient('HSET', bucket, key, reply) end
+  transient('HSET', bucket, key, reply, '', int(NOW))
+  transient('PEXPIRE', bucket, DEDUPE_TTL)
 end
 
 local function run()
   begin()
   local box = ARGV[OWN + 1] == 'i' and open_mailbox(ARGV[OWN + 2]) or find_mailbox(ARGV[OWN + 2])
-  local dedupe, bucket = ARGV[OWN + 3], nil
+  local dedupe = ARGV[OWN + 3]
+  local known, bucket, is_fading
   if dedupe ~= '' then
-    local known
-    known, bucket = known_delivery(dedupe)
+    known, bucket, is_fading = known_delivery(dedupe)
     if known then -- remembered, so that every repeat of this request is told the same
       without_seq()
       flushes = {}
@@ -40,16 +45,13 @@ local function run()
   for i = OWN + 4, #ARGV, 4 do
     seq = next_seq()
     local fixed, body = ARGV[i], ARGV[i + 1]
-    local flags, size = struct.unpack('<I4', fixed), struct.unpack('<I4', fixed, 13)
+    local flags, _, size = struct.unpack('<I4I8I4', fixed)
     local low, high = keyword_bits(box, ARGV[i + 2])
     local uid = add_record(box, seq, bit.bor(flags, low) % TWO32, high, size, tail(fixed, body, seq), ARGV[i + 3])
     uids[#uids + 1] = u32(uid)
   end
   uids = table.concat(uids)
   local reply = answer(0, box, uids, seq)
-  if bucket then
-    transient('HSET', bucket, dedupe, string.sub(reply, 2))
-    transient('PEXPIREAT', bucket, int(NOW + DEDUPE_TTL))
-  end
+  if bucket then remember_delivery(bucket, dedupe, string.sub(reply, 2), is_fading) end
   return commit(reply, event(1, tonumber(box.id), 0, uids))
 end

@@ -25,7 +25,7 @@ local function read_summaries(box, found)
   while from <= #found do
     local to, slots = from, {}
     while to <= #found and found[to].page == found[from].page do
-      slots[#slots + 1] = tostring(found[to].uid % 128)
+      slots[#slots + 1] = int(found[to].uid % 128)
       to = to + 1
     end
     local blobs = redis.call('HMGET', summary_key(box, found[from].page.number), unpack(slots))

@@ -47,7 +47,7 @@ local function run()
         changed[#changed + 1] = u32(uid)
         flags, keywords, modseq = after, words, seq
       end
-      rows[#rows + 1] = struct.pack('<I4I4I4', uid, bit.band(flags, bit.bnot(SHARED)) % TWO32, keywords) .. u64(modseq)
+      rows[#rows + 1] = struct.pack('<I4I4I4I8', uid, bit.band(flags, bit.bnot(SHARED)) % TWO32, keywords, modseq)
     end
   end
   local keywords_now = #box.keywords

@@ -13,7 +13,7 @@ local function kept_records(raw, threshold)
       local at = 17 + 80 * place
       place = place + 1
       local tombstone = bit.band(struct.unpack('<I4', raw, at + 8), TOMBSTONE) ~= 0
-      if tombstone and read_u64(raw, at) <= threshold then
+      if tombstone and struct.unpack('<I8', raw, at) <= threshold then
         words[w] = bit.band(words[w], bit.bnot(bit.lshift(1, slot % 32))) % TWO32
       else
         records[#records + 1] = string.sub(raw, at, at + 79)

@@ -1,0 +1,45 @@
+"""The delimiter lines of the multiparts that are open, found by one search for all (RFC 2046 §5.1.1)."""
+
+from typing import TypeAlias
+
+MAX_BOUNDARY = 200  # RFC 2046 §5.1.1 allows 70
+# "--" boundary ["--"] and the white space that may follow.
+MAX_LINE = MAX_BOUNDARY + 1024
+
+# The newline before a delimiter, where the next line begins, level of its multipart, whether it closes it.
+# Level -1: the line is not complete yet, or (newline -1) there is none.
+Found: TypeAlias = tuple[int, int, int, bool]
+NOT_FOUND: Found = (-1, -1, -1, False)
+
+
+class Delimiters:
+    """Of the multipart at `level` and those `outside`. A line of two multiparts is the inner one's."""
+
+    __slots__ = ("_lines", "needle", "outside")
+
+    def __init__(self, boundary: bytes, level: int, outside: "Delimiters | None") -> None:
+        self.outside = outside
+        line = b"--" + boundary
+        self._lines = {line: (level, False), line + b"--": (level, True)}
+        self.needle = b"\n" + line  # a newline and what all delimiters begin with
+        if outside is not None:
+            self._lines = outside._lines | self._lines
+            while not outside.needle.startswith(self.needle):
+                self.needle = self.needle[:-1]
+
+    def find(self, data: bytes, start: int, final: bool, may_open: bool) -> Found:
+        """The first from `start`; without `may_open` the first that closes."""
+        while (newline := data.find(self.needle, start)) >= 0:
+            start = newline + 1
+            end = data.find(b"\n", start, start + MAX_LINE)
+            after = end + 1
+            if end < 0:
+                if len(data) >= start + MAX_LINE:
+                    continue
+                if not final:
+                    return newline, len(data), -1, False
+                end = after = len(data)
+            hit = self._lines.get(data[start:end].rstrip(b" \t\r"))
+            if hit is not None and (may_open or hit[1]):
+                return newline, after, hit[0], hit[1]
+        return NOT_FOUND
