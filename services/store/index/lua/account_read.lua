@@ -7,12 +7,12 @@ local header, has = redis.call('HGETALL', P), {}
 for i = 1, #header, 2 do has[header[i]] = header[i + 1] end
 if not has.seq or has.gone then return redis.error_reply('ACCOUNT_NOT_FOUND no such account') end
 if EPOCH ~= '' and has.epoch ~= EPOCH then return redis.error_reply('SESSION_ENDED the session has ended') end
-local number = incarnation_now(has.inc)
-if ARGV[OWN + 1] == '' then return { number, header, {}, {} } end
+local incarnation = incarnation_now(has.inc)
+if ARGV[OWN + 1] == '' then return { incarnation, header, {}, {} } end
 local names, headers = redis.call('HGETALL', P .. ':n'), {}
 if ARGV[OWN + 1] == 'counts' then
   for i = 2, #names, 2 do
     headers[#headers + 1] = redis.call('HGETALL', P .. ':m:' .. string.match(names[i], '^(%d+)|'))
   end
 end
-return { number, header, names, headers }
+return { incarnation, header, names, headers }
