@@ -50,7 +50,7 @@ class Pipe:
     @property
     def available(self) -> bool:
         """False while the store is known to have no pipes."""
-        return asyncio.get_running_loop().time() >= self._absent_until
+        return not self._absent_until or asyncio.get_running_loop().time() >= self._absent_until
 
     async def call(self, method: str, request: bytes, session_token: str, timeout: float) -> bytes:
         """The octets of the response; AioRpcError for any status but OK."""
@@ -82,6 +82,7 @@ class _Stream:
 
     def __init__(self, call: Any, streams: "set[_Stream]") -> None:
         self._call = call
+        self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._out: list[Call] = []
         self._wake = asyncio.Event()
@@ -92,12 +93,11 @@ class _Stream:
         self._task.add_done_callback(lambda _: streams.discard(self))
 
     async def answer(self, call: Call, timeout: float) -> bytes:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
+        future: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting[call.id] = future
         self._out.append(call)
         self._wake.set()
-        timer = loop.call_later(timeout, _expire, future)
+        timer = self._loop.call_later(timeout, _expire, future)
         try:
             return await future
         finally:

@@ -51,6 +51,7 @@ class Session:
         "_draining",
         "_eof",
         "_fresh",
+        "_loop",
         "_lost",
         "_out",
         "_out_size",
@@ -71,6 +72,7 @@ class Session:
         self.stream, self.engine, self.log = stream, engine, log
         self.timeout = timeout  # seconds for the peer's next octets
         self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
         self._out: list[bytes] = []
         self._out_size = 0
         self._ahead = 0
@@ -266,25 +268,23 @@ class Session:
     # -- the deadline -------------------------------------------------------------------
 
     def _touch(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.time() + self.timeout
+        self._deadline = self._loop.time() + self.timeout
         if (self._timer is None or self._timer.when() > self._deadline) and not self._lost:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_at(self._deadline, self._look)
 
     def _look(self) -> None:
         self._timer = None
         if self._lost:
             return
-        loop = asyncio.get_running_loop()
         if self._running:
-            self._timer = loop.call_later(self.timeout, self._look)
-        elif loop.time() < self._deadline:
-            self._timer = loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_later(self.timeout, self._look)
+        elif self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look)
         elif self._closing:
             self.stream.abort()  # it does not read our last words
         else:
             self.send(self.on_timeout())
             self.close()
-            self._timer = loop.call_later(10.0, self._look)
+            self._timer = self._loop.call_later(10.0, self._look)

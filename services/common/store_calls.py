@@ -144,11 +144,22 @@ class Caller:
 class Tries:
     """The tries of one call: which replica, how long, and when to give up."""
 
-    __slots__ = ("_account", "_deadline", "_others", "_pauses", "_replicas", "_tried", "replica", "timeout")
+    __slots__ = (
+        "_account",
+        "_deadline",
+        "_loop",
+        "_others",
+        "_pauses",
+        "_replicas",
+        "_tried",
+        "replica",
+        "timeout",
+    )
 
     def __init__(self, replicas: Replicas, account: str, timeout: float) -> None:
         self.timeout = timeout
-        self._deadline = asyncio.get_running_loop().time() + timeout
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + timeout
         self._replicas, self._account = replicas, account
         self._tried: list[Replica] = []
         order = self._choose()
@@ -167,11 +178,11 @@ class Tries:
 
     def restart(self) -> None:
         """Count the time from now on."""
-        self._deadline = asyncio.get_running_loop().time() + self.timeout
+        self._deadline = self._loop.time() + self.timeout
 
     @property
     def left(self) -> float:
-        return self._deadline - asyncio.get_running_loop().time()
+        return self._deadline - self._loop.time()
 
     @property
     def seconds(self) -> float:

@@ -79,6 +79,7 @@ class Pipe:
     def __init__(self, methods: Mapping[str, Method], context: Any) -> None:
         self._methods, self._context = methods, context
         self._metadata = tuple(context.invocation_metadata())
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._replies: list[pb.Reply] = []
@@ -111,7 +112,7 @@ class Pipe:
                 self._start(self._perform(call))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -147,7 +148,7 @@ class Pipe:
         task = asyncio.current_task()
         assert task is not None
         seconds = call.timeout_ms / 1000 or DEFAULT_SECONDS
-        timer = asyncio.get_running_loop().call_later(seconds, task.cancel)
+        timer = self._loop.call_later(seconds, task.cancel)
         try:
             reply = await self._answer(call)
         except asyncio.CancelledError:
