@@ -91,13 +91,14 @@ class LocalBodies:
 
     async def put_small(self, body: bytes, data: bytes, metadata: Mapping[str, str]) -> None:
         def write() -> None:
-            temporary = self._temporary()
-            try:
-                with open(temporary, "xb", 0) as file:
+            temporary, final = self._temporary(), self._path(body)
+            with open(temporary, "xb", 0) as file:
+                try:
                     _write(file, data)
-                    _keep(file, temporary, self._path(body))
-            finally:
-                temporary.unlink(missing_ok=True)
+                    _keep(file, temporary, final)
+                except BaseException:
+                    temporary.unlink(missing_ok=True)
+                    raise
 
         await self._run(write)
 
