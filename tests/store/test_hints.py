@@ -173,8 +173,13 @@ async def test_hints_outlive_redis(own_store: Store, own_redis: RedisServer) -> 
         await hints.reaches(alice.account, await seq(alice))
 
 
+@pytest.fixture
+def quick_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pubsub, "PING_SECONDS", 0.1)
+
+
 async def test_a_redis_that_hangs_is_noticed(
-    own_store: Store, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    quick_pings: None, own_store: Store, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A half-open connection would tell nothing for a quarter of an hour."""
     alice = await own_store.login("alice")
@@ -182,7 +187,6 @@ async def test_a_redis_that_hangs_is_noticed(
     channels = own_store.platform.hints._channels
     told = channels._on_gap
     monkeypatch.setattr(channels, "_on_gap", lambda: (gaps.append(True), told()))
-    monkeypatch.setattr(pubsub, "PING_SECONDS", 0.1)
     async with watching(own_store) as hints:
         await hints.add(alice)
         await hints.reaches(alice.account, await seq(alice))

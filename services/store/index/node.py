@@ -29,10 +29,8 @@ class Node:
     """
 
     def __init__(self, url: str, timeout: float, wait_replicas: int) -> None:
-        options: dict[str, Any] = {**parse_url(url)}
-        self._kind: type[AbstractConnection] = options.pop("connection_class", TcpConnection)
-        # RESP3: hashes come as dictionaries. No timeout for a read: a link's watch ends what takes too long.
-        self._options = {**options, "protocol": 3, "socket_timeout": None, "socket_connect_timeout": timeout}
+        parse_url(url)  # a malformed one is found here
+        self._url = url
         self._timeout, self._wait_replicas = timeout, wait_replicas
         self._link: Link | None = None
         self._queue: list[tuple[Command, asyncio.Future[Reply]]] = []  # writes that wait for a batch
@@ -96,7 +94,8 @@ class Node:
     def _connected(self) -> Link:
         """A new connection."""
         self._links = {link for link in self._links if not link.ended}
-        link = Link(self._kind(**self._options), self._timeout)
+        # RESP3: hashes come as dictionaries.
+        link = Link(connection_to(self._url, protocol=3, socket_connect_timeout=self._timeout), self._timeout)
         self._links.add(link)
         return link
 
@@ -107,6 +106,13 @@ class Node:
             await task
         for link in self._links:
             await link.close()
+
+
+def connection_to(url: str, **options: Any) -> AbstractConnection:
+    """A connection of redis-py's that is not made yet; no read of it has a timeout."""
+    given: dict[str, Any] = {**parse_url(url), **options, "socket_timeout": None}
+    kind: type[AbstractConnection] = given.pop("connection_class", TcpConnection)
+    return kind(**given)
 
 
 def _failed(why: str) -> "asyncio.Future[Reply]":

@@ -1,24 +1,29 @@
 """Hints that accounts changed, as the scripts publish them: one channel per shard.
 
 Hints may be lost (a connection that breaks, a failover): whoever listens is
-told so, and reads the state again. Nothing depends on a hint but speed.
+told so, and reads the state again. Nothing depends on a hint but speed. As in
+link.py, redis-py connects and parses, and a hint has no timeout of its own.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 
+import hiredis
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from services.store.index import keys
+from services.store.index.node import connection_to
 
 log = structlog.stdlib.get_logger()
 RECONNECT_SECONDS = 0.5
+CONNECT_SECONDS = 5.0
 PING_SECONDS = 15.0
+# Nobody writes to it: its subscription is the last one, and says that all before it are made.
+LAST_CHANNEL = b"buuta:hints"
 
 # account, seq, whether its sessions ended
 OnHint = Callable[[str, int, bool], None]
@@ -33,6 +38,7 @@ class ShardChannels:
         self._changed = asyncio.Event()
         self._subscribed: dict[int, asyncio.Event] = {}
         self._listening = False
+        self._heard = False  # anything since the last ping
 
     async def add(self, shard: int) -> None:
         """Returns once the shard's channel is subscribed to (or the connection is being made anew)."""
@@ -60,41 +66,59 @@ class ShardChannels:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        redis = Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5)
+        # RESP2: what is published comes as a reply like any other one.
+        connection = connection_to(self._url, protocol=2, socket_connect_timeout=CONNECT_SECONDS)
         try:
-            pubsub = redis.pubsub()
-            wanted = list(self._subscribed)
-            await pubsub.subscribe(b"buuta:hints", *(keys.tag(shard) + b":h" for shard in wanted))
-            known = set(wanted)
-            self._listening = True
-            self._on_gap()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis has half its types
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._subscribe(pubsub, known))
-                asked = False
-                while True:
-                    message = await pubsub.get_message(timeout=PING_SECONDS)
-                    if message is None and asked:
-                        raise TimeoutError("no answer to a ping")
-                    asked = message is None
-                    if message is None:
-                        await pubsub.ping()
-                    elif message["type"] == "message":
-                        self._take(message["data"])
-                    elif message["type"] == "subscribe" and message["channel"].startswith(b"{s"):
-                        self._subscribed[int(message["channel"][2:6])].set()
+                group.create_task(self._read(connection))
+                group.create_task(self._subscribe(connection))
+                group.create_task(self._ping(connection))
         finally:
-            await redis.aclose()
+            await connection.disconnect(nowait=True)
 
-    async def _subscribe(self, pubsub: object, known: set[int]) -> None:
+    async def _subscribe(self, connection: AbstractConnection) -> None:
+        known = set(self._subscribed)
+        await _send(connection, b"SUBSCRIBE", *map(_channel, known), LAST_CHANNEL)
         while True:
             await self._changed.wait()
             self._changed.clear()
-            fresh = [shard for shard in self._subscribed if shard not in known]
-            known.update(fresh)
+            fresh = self._subscribed.keys() - known
+            known |= fresh
             if fresh:
-                await pubsub.subscribe(*(keys.tag(shard) + b":h" for shard in fresh))  # type: ignore[attr-defined]  # redis has no types
+                await _send(connection, b"SUBSCRIBE", *map(_channel, fresh))
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        while True:
+            kind, channel, *data = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
+            self._heard = True
+            if kind == b"message":
+                self._take(data[0])
+            elif kind == b"subscribe" and channel == LAST_CHANNEL:
+                self._listening = True
+                self._on_gap()
+            elif kind == b"subscribe":
+                self._subscribed[int(channel[2:6])].set()
+
+    async def _ping(self, connection: AbstractConnection) -> None:
+        while True:
+            self._heard = False
+            await _send(connection, b"PING")
+            await asyncio.sleep(PING_SECONDS)
+            if not self._heard:
+                raise TimeoutError("no answer to a ping")
 
     def _take(self, data: bytes) -> None:
         ended = data.endswith(b"!")
         account = data[: keys.ACCOUNT_ID_LENGTH].decode()
         self._on_hint(account, int(data[keys.ACCOUNT_ID_LENGTH : -1 if ended else None]), ended)
+
+
+def _channel(shard: int) -> bytes:
+    return keys.tag(shard) + b":h"
+
+
+async def _send(connection: AbstractConnection, *words: bytes) -> None:
+    packed = hiredis.pack_command(words)  # type: ignore[arg-type]  # it takes more than one
+    await connection.send_packed_command(packed, check_health=False)
