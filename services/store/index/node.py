@@ -88,8 +88,7 @@ class Node:
         reply = await self.call(("INFO", section), False)
         if isinstance(reply, Exception):
             raise Unavailable() from reply
-        lines = (line.partition(":") for line in reply.decode().splitlines())
-        return {name: value for name, _, value in lines}
+        return parse_info(reply)
 
     def _connected(self) -> Link:
         """A new connection."""
@@ -106,6 +105,12 @@ class Node:
             await task
         for link in self._links:
             await link.close()
+
+
+def parse_info(reply: bytes) -> dict[str, str]:
+    """The lines of INFO, by name."""
+    lines = (line.partition(":") for line in reply.decode().splitlines())
+    return {name: value for name, _, value in lines}
 
 
 def connection_to(url: str, **options: Any) -> AbstractConnection:
