@@ -1,5 +1,6 @@
 """A slot that moves between the masters of a Cluster: its numbers go on, and no lost ones come again."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from services.store.index import keys
 from services.store.index.core import Scope
 from services.store.index.index import Index
 from tests.store.index.support import fill, opened
+from tests.support.processes import START_TIMEOUT
 from tests.support.redis_cluster import ClusterNode, RedisCluster
 
 pytestmark = pytest.mark.parametrize("redis", ["cluster"], indirect=True)
@@ -27,8 +29,21 @@ def move(cluster: RedisCluster, slot: int, source: ClusterNode, target: ClusterN
         old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *found)
     for client in (new, old, *clients.values()):
         client.execute_command("CLUSTER SETSLOT", slot, "NODE", names[target])
+    deadline = time.monotonic() + START_TIMEOUT
+    while len({owners(client) for client in clients.values()}) > 1:  # else the next move has an old epoch
+        assert time.monotonic() < deadline, "the nodes do not agree"
+        time.sleep(0.05)
     for client in clients.values():
         client.close()
+
+
+def owners(client: Client) -> frozenset[tuple[bytes, ...]]:
+    """Each node's id, config epoch and slots, as one of them sees it (CLUSTER NODES)."""
+    with client.client() as raw:
+        raw.set_response_callback("CLUSTER NODES", lambda reply, **_: reply)
+        lines = bytes(raw.execute_command("CLUSTER NODES")).splitlines()
+    rows = [line.split() for line in lines]
+    return frozenset((row[0], row[6], *row[8:]) for row in rows)
 
 
 @pytest.fixture
