@@ -148,9 +148,10 @@ class Tries:
         "_account",
         "_deadline",
         "_loop",
-        "_others",
+        "_order",
         "_pauses",
         "_replicas",
+        "_slow",
         "_tried",
         "replica",
         "timeout",
@@ -162,19 +163,18 @@ class Tries:
         self._deadline = self._loop.time() + timeout
         self._replicas, self._account = replicas, account
         self._tried: list[Replica] = []
-        order = self._choose()
-        self._others = len(order) > 1
-        self._pauses = pauses(len(order))
+        self._slow: set[Replica] = set()  # those that did not answer this call in time
+        self._choose()
+        self._pauses = pauses(len(self._order))
 
-    def _choose(self) -> list[Replica]:
+    def _choose(self) -> None:
         """Set the replica of this turn: names may stand for others since the last one."""
-        order = self._replicas.order(self._account)
-        if not order:
+        self._order = self._replicas.order(self._account)
+        if not self._order:
             self._replicas.look_again()
             raise Unavailable()
         # Each once before any of them twice: one that another call shuns may be well again.
-        self.replica = min(order, key=self._tried.count)
-        return order
+        self.replica = min(self._order, key=self._tried.count)
 
     def restart(self) -> None:
         """Count the time from now on."""
@@ -186,16 +186,20 @@ class Tries:
 
     @property
     def seconds(self) -> float:
-        """For this try. The first leaves time for one on another replica."""
-        return self.left / 2 if not self._tried and self._others else max(self.left, 0.001)
+        """For this try. It leaves time for another replica, one that was down a moment ago included."""
+        others = any(each is not self.replica and each not in self._slow for each in self._order)
+        return self.left / 2 if others else max(self.left, 0.001)
 
     async def next(self, error: grpc.aio.AioRpcError) -> None:
         """Get ready for another try, or raise what the call ends with."""
         fault: Fault = fault_of(error)
         if error.code() not in RETRYABLE:
             raise fault
-        slow = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        self.replica.shun(SHUN_SLOW if slow else SHUN_DOWN)
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            self._slow.add(self.replica)
+            self.replica.shun(SHUN_SLOW)
+        else:
+            self.replica.shun(SHUN_DOWN)
         self._replicas.look_again()
         pause = next(self._pauses, None)
         if pause is None or pause >= self.left:

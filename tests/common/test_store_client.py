@@ -136,6 +136,19 @@ async def test_a_replica_that_hangs_leaves_time_for_the_other(
         assert ledger.seen[-1][0] == second.name, "it is not asked again at once"
 
 
+async def test_a_replica_that_hangs_leaves_time_for_one_that_was_down(
+    stores: list[SmallStore], ledger: Ledger
+) -> None:
+    async with running(*stores, timeout=2.0) as client:
+        await client.mailboxes.SyncMailbox(SyncMailboxRequest(account="a1"))
+        first, second = preferred(ledger, stores)
+        first.behave("down")
+        second.behave("hang")
+        ledger.seen.clear()
+        await client.mailboxes.CreateMailbox(REQUEST)
+        assert [name for name, _, _ in ledger.seen] == [first.name, second.name, first.name]
+
+
 async def test_one_store_is_tried_again(stores: list[SmallStore], ledger: Ledger) -> None:
     async with running(stores[0]) as client:
         stores[0].behave("lost", "down", "down")
