@@ -19,7 +19,7 @@ WORKLOADS: dict[str, Workload] = {
     "idle": lambda platform, scale: idle.run(
         platform, max(int(1000 * scale), 100), max(int(200 * scale), 40)
     ),
-    "scan": lambda platform, scale: scan.run(max(int(5000 * scale), 100)),
+    "scan": lambda platform, scale: scan.run(max(int(4000 * scale), 100)),
     "bodies": lambda platform, scale: bodies.run(max(int(2000 * scale), 100)),
 }
 
