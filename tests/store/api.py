@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -24,9 +25,10 @@ from buuta.v1 import (
     message_pb2_grpc,
 )
 from buuta.v1.columns_pb2 import MessageColumns, MessageSource
+from services.common.grpc_options import CLIENT_OPTIONS
 from services.common.ids import new_request_id
 from services.common.retry import reason_of
-from tests.support.store import RunningStore
+from tests.support.store import RunningStore, running_store
 
 TIMEOUT = 60.0
 
@@ -161,6 +163,25 @@ class Store:
         request = auth_pb2.AuthenticateRequest(username=name, password=(password or name).encode())
         answer = await self.api(role).auth.Authenticate(request)
         return self.api(role, answer.session_token, answer.account)
+
+
+@contextlib.asynccontextmanager
+async def serving(redis_url: str, bodies: Path, **settings: str) -> AsyncIterator[Store]:
+    """A real store on this Redis and this folder."""
+    async with (
+        running_store(redis_url, bodies, **settings) as running,
+        grpc.aio.insecure_channel(running.endpoint, options=CLIENT_OPTIONS) as channel,
+    ):
+        yield Store(running, channel)
+
+
+def known(answer: mailbox_pb2.SyncMailboxResponse) -> dict[str, Any]:
+    """What a caller says it has, after this answer."""
+    return {
+        "uidvalidity": answer.mailbox.uidvalidity,
+        "incarnation": answer.incarnation,
+        "since_seq": answer.seq,
+    }
 
 
 @contextlib.contextmanager

@@ -7,17 +7,13 @@ would fit what is there now.
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc.aio
 import pytest
 
 from buuta.v1 import change_pb2 as pb
-from buuta.v1 import mailbox_pb2
-from services.common.grpc_options import CLIENT_OPTIONS
-from tests.store.api import Api, Store, rows_of, uids_of
+from tests.store.api import Api, Store, known, rows_of, serving, uids_of
 from tests.support.processes import RedisServer
-from tests.support.store import running_store
 
 MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
 
@@ -25,20 +21,8 @@ MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
 @pytest.fixture
 async def store(own_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Store]:
     """A store whose Redis is this test's own."""
-    async with (
-        running_store(own_redis.url, tmp_path / "bodies") as running,
-        grpc.aio.insecure_channel(running.endpoint, options=CLIENT_OPTIONS) as channel,
-    ):
-        yield Store(running, channel)
-
-
-def known(answer: mailbox_pb2.SyncMailboxResponse) -> dict[str, Any]:
-    """What the caller says it has, after this answer."""
-    return {
-        "uidvalidity": answer.mailbox.uidvalidity,
-        "incarnation": answer.incarnation,
-        "since_seq": answer.seq,
-    }
+    async with serving(own_redis.url, tmp_path / "bodies") as store:
+        yield store
 
 
 async def back(api: Api) -> None:

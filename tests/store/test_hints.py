@@ -11,11 +11,9 @@ import pytest
 
 from buuta.v1 import account_pb2
 from buuta.v1 import change_pb2 as pb
-from services.common.grpc_options import CLIENT_OPTIONS
 from services.store.index import pubsub
-from tests.store.api import TIMEOUT, Api, Store, rid, until
+from tests.store.api import TIMEOUT, Api, Store, rid, serving, until
 from tests.support.processes import RedisServer
-from tests.support.store import running_store
 
 MESSAGE = b"Subject: x\r\n\r\n"
 
@@ -152,11 +150,8 @@ async def test_a_stream_leaves_nothing_behind(store: Store, alice: Api) -> None:
 @pytest.fixture
 async def own_store(own_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Store]:
     """A store whose Redis may be harmed."""
-    async with (
-        running_store(own_redis.url, tmp_path / "bodies", REDIS_TIMEOUT="1") as running,
-        grpc.aio.insecure_channel(running.endpoint, options=CLIENT_OPTIONS) as channel,
-    ):
-        yield Store(running, channel)
+    async with serving(own_redis.url, tmp_path / "bodies", REDIS_TIMEOUT="1") as store:
+        yield store
 
 
 async def test_hints_outlive_redis(own_store: Store, own_redis: RedisServer) -> None:

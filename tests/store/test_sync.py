@@ -8,18 +8,9 @@ from hypothesis import strategies as st
 from buuta.v1 import mailbox_pb2 as pb
 from services.store.collector import Collector
 from services.store.index import keys
-from tests.store.api import Api, Store, column, refused, rid, rows_of, uids_of
+from tests.store.api import Api, Store, column, known, refused, rid, rows_of, uids_of
 
 MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
-
-
-def known(answer: pb.SyncMailboxResponse) -> dict[str, object]:
-    """What the caller says it has, after this answer."""
-    return {
-        "uidvalidity": answer.mailbox.uidvalidity,
-        "incarnation": answer.incarnation,
-        "since_seq": answer.seq,
-    }
 
 
 async def test_the_first_time_everything_is_told(alice: Api) -> None:

@@ -2,58 +2,27 @@
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from services.common.errors import Unavailable
-from services.store.index import node as node_module
 from services.store.index.connection import Connection
 from services.store.index.node import Node
-from tests.support.processes import RedisServer, free_port, redis_binary
+from tests.store.index.nodes import TIMEOUT, ask, clients, opened, replica, write
+from tests.support.processes import RedisServer, free_port
 
-TIMEOUT = 0.5
-FAST = ("--appendfsync", "no", "--repl-diskless-sync-delay", "0")
 # The watch's last look, and what a busy machine needs beside it.
 LATE = TIMEOUT * 1.2 + 1.0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path / "redis", redis_binary(), *FAST)
-    running.start()
-    yield running
-    running.stop()
-
-
-@contextlib.asynccontextmanager
-async def opened(url: str, timeout: float = TIMEOUT, wait_replicas: int = 0) -> AsyncIterator[Node]:
-    node = Node(url, timeout, wait_replicas)
-    try:
-        yield node
-    finally:
-        await node.close()
 
 
 @pytest.fixture
 async def node(server: RedisServer) -> AsyncIterator[Node]:
     async with opened(server.url) as node:
         yield node
-
-
-async def ask(node: Node, *command: bytes | str | int) -> Any:
-    """The reply of one command that reads."""
-    return await asyncio.wait_for(node.call(command, False), 10)
-
-
-async def write(node: Node, *command: bytes | str | int) -> Any:
-    """The reply of one command that writes."""
-    return await asyncio.wait_for(node.call(command, True), 10)
 
 
 @contextlib.asynccontextmanager
@@ -74,11 +43,6 @@ async def greeting(octets: bytes) -> AsyncIterator[str]:
     yield f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     listener.close()
     await asyncio.wait_for(asyncio.gather(*gone), 10)
-
-
-def clients(server: RedisServer) -> int:
-    """Connections of clients, but for the one that asks."""
-    return server.ask("CLIENT", "LIST", "TYPE", "normal").count(b" addr=") - 1
 
 
 def reads(server: RedisServer) -> int:
@@ -390,82 +354,3 @@ async def test_close_without_a_use(server: RedisServer) -> None:
     await node.close()
     assert isinstance(await write(node, "SET", "key", 1), Unavailable)
     assert clients(server) == 0
-
-
-# Replicas
-
-
-def acknowledged(server: RedisServer) -> bool:
-    """Whether a replica acknowledges a write."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(b"SET ready 1\r\nWAIT 1 200\r\n")
-        return b"".join(iter(lambda: connection.recv(1), b":")) == b"+OK\r\n" and connection.recv(1) == b"1"
-
-
-@contextlib.contextmanager
-def replica(server: RedisServer, folder: Path) -> Iterator[RedisServer]:
-    """A second server that follows the first one."""
-    follow = ("--replicaof", "127.0.0.1", str(server.port), "--appendonly", "no")
-    other = RedisServer(folder / "replica", redis_binary(), *follow)
-    other.start()
-    try:
-        deadline = time.monotonic() + 20
-        while not acknowledged(server):
-            assert time.monotonic() < deadline, "the replica did not come"
-            time.sleep(0.05)
-        yield other
-    finally:
-        other.stop()
-
-
-async def test_writes_wait_for_replicas(server: RedisServer, tmp_path: Path) -> None:
-    with replica(server, tmp_path) as other:
-        async with opened(server.url, wait_replicas=1) as node:
-            replies = await asyncio.gather(*(node.call(("RPUSH", "list", n), True) for n in range(600)))
-            assert sorted(replies) == list(range(1, 601))
-            assert other.ask("LLEN", "list") == b":600\r\n"
-            assert isinstance(await write(node, "GET", "list"), ResponseError)
-
-
-async def test_too_few_replicas_and_readers_that_do_not_wait(server: RedisServer, tmp_path: Path) -> None:
-    with replica(server, tmp_path) as other:
-        async with opened(server.url, timeout=1.0, wait_replicas=1) as node:
-            assert await write(node, "SET", "key", "before") == b"OK"
-            other.pause()
-            began = time.monotonic()
-            writes = [node.put(("SET", "key", "after"), True), node.put(("HGET", "key", "field"), True)]
-            await asyncio.sleep(0.05)
-            writes.append(node.put(("SET", "key", "later"), True))
-            await asyncio.sleep(0.05)
-            assert await ask(node, "GET", "key") == b"later"
-            assert time.monotonic() - began < 0.5
-            first, wrong_type, later = await asyncio.gather(*writes)
-            assert 0.7 < time.monotonic() - began < 1.5
-            assert isinstance(first, Unavailable)
-            assert "replicas" in str(first)
-            assert isinstance(wrong_type, ResponseError)  # it wrote nothing: nothing is unknown
-            assert isinstance(later, Unavailable)
-            other.resume()
-            assert await write(node, "SET", "key", "again") == b"OK"
-
-
-async def test_many_batches_wait_side_by_side_on_few_connections(server: RedisServer, tmp_path: Path) -> None:
-    with replica(server, tmp_path) as other:
-        async with opened(server.url, timeout=1.0, wait_replicas=1) as node:
-            other.pause()
-            writes = []
-            for number in range(30):
-                writes.append(node.put(("SET", f"key{number}", number), True))
-                await asyncio.sleep(0.005)
-            assert clients(server) <= node_module.BATCHES
-            other.resume()
-            assert await asyncio.gather(*writes) == [b"OK"] * 30
-
-
-async def test_close_waits_for_batches(server: RedisServer, tmp_path: Path) -> None:
-    with replica(server, tmp_path):
-        node = Node(server.url, 2.0, 1)
-        writes = [node.put(("RPUSH", "list", number), True) for number in range(1000)]
-        await node.close()
-        assert sorted(write.result() for write in writes) == list(range(1, 1001))
-        assert isinstance(await write(node, "SET", "key", 1), Unavailable)
