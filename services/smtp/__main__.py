@@ -10,6 +10,7 @@ from services.common.store_client import StoreClient
 from services.common.stream import Stream
 from services.smtp.handlers.table import HANDLERS
 from services.smtp.metrics import Metrics
+from services.smtp.recipients import Recipients
 from services.smtp.session import MX, Service, SmtpSession
 from services.smtp.settings import SmtpSettings
 
@@ -30,6 +31,7 @@ async def serve(settings: SmtpSettings, process: Process) -> None:
             submission=front.client,
             mx=mx,
             handlers=HANDLERS,
+            recipients=Recipients(),
             metrics=Metrics(process.registry),
             hostname=settings.hostname,
             tls=front.tls,

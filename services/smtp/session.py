@@ -25,6 +25,7 @@ from services.smtp.metrics import Metrics
 from services.smtp.protocol.engine import BadLine, DataChunk, DataEnd, Engine
 from services.smtp.protocol.replies import reply
 from services.smtp.protocol.state import State, Step
+from services.smtp.recipients import Recipients
 from services.smtp.transaction import Transaction
 
 COMMAND_TIMEOUT = 300.0  # RFC 5321 §4.5.3.2.7
@@ -42,6 +43,7 @@ class Service:
     submission: StoreClient  # role submission, or the only role of this process
     mx: StoreClient
     handlers: Mapping[type, Handler]
+    recipients: Recipients
     metrics: Metrics
     hostname: str
     tls: ssl.SSLContext | None  # for STARTTLS

@@ -8,13 +8,14 @@ before `deliver` returns: then the message is durable for its recipients.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from buuta.v1 import delivery_pb2
 from buuta.v1.columns_pb2 import MessageSource
 from buuta.v1.message_pb2 import UploadResponse
 from services.common.errors import Fault, Refused
 from services.common.ids import new_request_id
+from services.common.protocol.address import Mailbox
 from services.common.session import Spawn
 from services.common.store_client import StoreClient
 from services.common.store_session import StoreSession
@@ -29,7 +30,7 @@ WAITING = 4  # chunks that may wait for the upload
 class Recipient:
     """An accepted forward-path."""
 
-    address: str  # as the client wrote it
+    mailbox: Mailbox  # as the client wrote it
     account: str
 
 
@@ -37,8 +38,8 @@ class Recipient:
 class Outcome:
     """What became of a delivery."""
 
-    gone: list[str] = field(default_factory=list)  # accounts that were deleted meanwhile
-    duplicate: bool = False
+    gone: list[Recipient]  # whose account was deleted meanwhile
+    duplicate: bool
 
 
 class Transaction:
@@ -98,7 +99,7 @@ class Transaction:
         response = await self._store.delivery.Deliver(request, session=self._login)
         pairs = zip(self.recipients, response.results, strict=True)
         return Outcome(
-            [recipient.account for recipient, result in pairs if not result.uid],
+            [recipient for recipient, result in pairs if not result.uid],
             all(result.duplicate for result in response.results),
         )
 

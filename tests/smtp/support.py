@@ -17,6 +17,7 @@ from services.common.listener import Endpoint, Limits, Server
 from services.common.store_client import StoreClient
 from services.smtp.handlers.table import HANDLERS
 from services.smtp.metrics import Metrics
+from services.smtp.recipients import Recipients
 from services.smtp.session import Service, SmtpSession
 from tests.dialogue import Connect, Streams
 from tests.support.store import RunningStore, running_store
@@ -75,6 +76,7 @@ async def running_platform(redis_url: str, folder: Path, **settings: str) -> Asy
             submission=clients["submission"],
             mx=clients["mx"],
             handlers=HANDLERS,
+            recipients=Recipients(),
             metrics=Metrics(CollectorRegistry()),
             hostname=HOSTNAME,
             tls=server_context,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from services.common.errors import Fault, Refused
+from services.common.errors import Fault, Refused, Unavailable
 from services.smtp.protocol.commands import Data
 from services.smtp.protocol.data import Problem
 from services.smtp.protocol.engine import DataChunk, DataEnd
@@ -63,6 +63,10 @@ async def end(session: SmtpSession, event: DataEnd) -> None:
 
 async def _deliver(session: SmtpSession, transaction: Transaction, size: int) -> None:
     outcome = await transaction.deliver()
+    for recipient in outcome.gone:
+        recipients, address = session.service.recipients, recipient.mailbox.address
+        if await recipients.lives(session.store, session.login, address):
+            raise Unavailable("The recipient's account was just replaced")
     if len(outcome.gone) == len(transaction.recipients):
         raise Refused("USER_UNKNOWN", "No such user")
     word = "duplicate" if outcome.duplicate else "delivered"
@@ -95,6 +99,6 @@ def _hop(session: SmtpSession, transaction: Transaction) -> Hop:
         tls=session.stream.cipher,
         authenticated=session.login is not None,
         id=transaction.id.hex(),
-        recipient=transaction.recipients[0].address if single else "",
+        recipient=transaction.recipients[0].mailbox.path if single else "",
         time=datetime.now(UTC),
     )

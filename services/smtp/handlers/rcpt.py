@@ -1,6 +1,5 @@
 """RCPT (RFC 5321 §4.1.1.3): a recipient is one of our users, or is refused. There is no relaying."""
 
-from buuta.v1.delivery_pb2 import ResolveRecipientRequest
 from services.common.errors import Fault, Refused
 from services.smtp.protocol.commands import Rcpt
 from services.smtp.protocol.replies import reply
@@ -21,20 +20,18 @@ async def perform(session: SmtpSession, command: Rcpt) -> None:
         outcomes.labels(fault.reason if isinstance(fault, Refused) else "UNAVAILABLE").inc()
         raise
     outcomes.labels("ok").inc()
-    transaction.recipients.append(Recipient(command.mailbox.path, account))
+    transaction.recipients.append(Recipient(command.mailbox, account))
     session.engine.move(Step.RECIPIENT_TAKEN)
     session.send(reply(250, "2.1.5", "Recipient ok"))
 
 
 async def _resolve(session: SmtpSession, command: Rcpt) -> str:
     try:
-        request = ResolveRecipientRequest(address=command.mailbox.address)
-        response = await session.store.delivery.ResolveRecipient(request, session=session.login)
+        recipients = session.service.recipients
+        return await recipients.account(session.store, session.login, command.mailbox.address)
     except Refused as refused:
         if refused.reason != "DOMAIN_UNKNOWN":
             raise
         if session.submitting:
             raise Refused("RELAY_LATER", "Mail to other domains cannot be sent from here yet") from refused
         raise Refused("DOMAIN_UNKNOWN", "Relaying denied") from refused
-    account: str = response.account
-    return account
