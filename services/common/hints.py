@@ -3,8 +3,9 @@
 Hints are level-triggered: a session that hears "seq n now" reads what it does
 not know yet, so a lost or repeated hint does no harm. After a reconnect every
 account is added again, which makes the store tell where each of them is; every
-POLL seconds all are added again anyway. Session tokens are renewed by the store
-client, so that what is added is good.
+POLL seconds all are added again anyway, and those that no session is left of are
+taken off: a client that comes back sooner costs nothing. Session tokens are
+renewed by the store client, so that what is added is good.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from services.common.store_client import StoreClient, StoreSession
 
 POLL = 30.0
 RECONNECT = 0.5  # seconds, on average, before the stream is opened again
-GATHER = 0.02  # seconds to collect changes of interests: a session that only looks in causes none
+GATHER = 0.02  # seconds to collect new accounts: a session that only looks in adds none
 BATCH = 500  # accounts added in one request
 
 Callback = Callable[[Hint], None]
@@ -49,8 +50,8 @@ class HintHub:
     def __init__(self, client: StoreClient, poll: float = POLL) -> None:
         self._client, self._poll = client, poll
         self._accounts: dict[str, set[Subscription]] = {}
-        self._changed: set[str] = set()  # accounts to tell the store about, added or dropped
-        self._added: set[str] = set()  # what the store has been asked to watch on this stream
+        self._new: set[str] = set()  # accounts to ask the store to watch
+        self._added: set[str] = set()  # what it has been asked to watch on this stream
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -65,11 +66,12 @@ class HintHub:
     def subscribe(self, session: StoreSession, callback: Callback) -> Subscription:
         """Have `callback` called, in the event loop, with every hint of the session's account.
 
-        The first one says where the account is. Subscribe, then read.
+        Those of later changes, that is: subscribe, then read.
         """
         subscription = Subscription(self, session, callback)
         self._accounts.setdefault(session.account, set()).add(subscription)
-        self._change(session.account)
+        if session.account not in self._added:
+            self._add(session.account)
         return subscription
 
     def drop(self, subscription: Subscription) -> None:
@@ -81,10 +83,9 @@ class HintHub:
         held.remove(subscription)
         if not held:
             del self._accounts[account]
-            self._change(account)
 
-    def _change(self, account: str) -> None:
-        self._changed.add(account)
+    def _add(self, account: str) -> None:
+        self._new.add(account)
         self._wake.set()
 
     # -- the stream ---------------------------------------------------------------------
@@ -114,21 +115,21 @@ class HintHub:
             call.cancel()
 
     async def _write(self, call: Call) -> None:
-        """Add all accounts, then what changes, and all again every POLL seconds."""
+        """Add all accounts, then new ones, and all again every POLL seconds."""
         loop = asyncio.get_running_loop()
         self._added.clear()
         while True:
-            changed, self._changed = self._changed, set()
+            self._new.clear()
             self._wake.clear()
-            await self._send(call, changed | self._accounts.keys())
+            await self._send(call, self._added | self._accounts.keys())
             deadline = loop.time() + self._poll * random.uniform(0.8, 1.2)
             while await self._woken(deadline):
                 await asyncio.sleep(GATHER)
-                changed, self._changed = self._changed, set()
-                await self._send(call, changed)
+                new, self._new = self._new, set()
+                await self._send(call, new)
 
     async def _woken(self, deadline: float) -> bool:
-        """Wait for a change of interests; False when it is time to add all again."""
+        """Wait for new accounts; False when it is time to add all again."""
         try:
             async with asyncio.timeout_at(deadline):
                 await self._wake.wait()
@@ -153,6 +154,7 @@ class HintHub:
 
     def _deliver(self, hint: Hint, group: asyncio.TaskGroup) -> None:
         if hint.ended:
+            self._added.discard(hint.account)
             group.create_task(self._end(hint))
             return
         for subscription in list(self._accounts.get(hint.account, ())):
@@ -168,7 +170,7 @@ class HintHub:
                 subscription.close()
         if hint.account in self._accounts:
             await asyncio.sleep(RECONNECT)
-            self._change(hint.account)
+            self._add(hint.account)
 
 
 def _call(subscription: Subscription, hint: Hint) -> None:

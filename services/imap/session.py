@@ -265,7 +265,7 @@ class ImapSession(Session):
     async def on_event(self, event: Any) -> None:
         if isinstance(event, events.Received):
             self.tag, self.command_name, self.mistakes = event.tag, event.name, 0
-            self.service.metrics.commands.labels(event.name.decode()).inc()
+            self.service.metrics.commands(event.name.decode()).inc()
             await self.perform(event.command)
         elif isinstance(event, events.ContinueNeeded):
             self.timeout = min(self.timeout, LITERAL_TIMEOUT)

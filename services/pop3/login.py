@@ -23,7 +23,7 @@ async def log_in(session: Pop3Session, username: str, password: bytes, authzid: 
         transaction = await open_transaction(service.store, login, session.spawn, session.log)
     except Fault as fault:
         reason = fault.reason if isinstance(fault, Refused) else "UNAVAILABLE"
-        service.metrics.logins.labels(reason).inc()
+        service.metrics.logins(reason).inc()
         session.log.info("login failed", reason=reason)
         session.username = ""
         session.engine.move(Step.LOGIN_FAILED)
@@ -32,6 +32,6 @@ async def log_in(session: Pop3Session, username: str, password: bytes, authzid: 
         raise
     session.transaction = transaction
     session.engine.move(Step.LOGGED_IN)
-    service.metrics.logins.labels("ok").inc()
+    service.metrics.logins("ok").inc()
     session.log.info("login", account=login.account)
     session.send(ok(f"{transaction.maildrop.count} messages"))

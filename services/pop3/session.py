@@ -84,7 +84,7 @@ class Pop3Session(Session):
         if isinstance(event, BadLine):
             self._mistake(event.text)
             return
-        self.service.metrics.commands.labels(type(event).__name__.upper()).inc()
+        self.service.metrics.commands(type(event).__name__.upper()).inc()
         try:
             if self.transaction is not None:
                 self.transaction.check()

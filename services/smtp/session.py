@@ -108,7 +108,7 @@ class SmtpSession(Session):
             self._mistake(event.fault)
             return
         if not isinstance(event, DataChunk | DataEnd):
-            self.service.metrics.commands.labels(type(event).__name__.upper()).inc()
+            self.service.metrics.commands(type(event).__name__.upper()).inc()
         try:
             await self.service.handlers[type(event)](self, event)
         except Fault as fault:

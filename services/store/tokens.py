@@ -7,7 +7,6 @@ its epoch is still the account's is checked where the account is read.
 
 import base64
 import binascii
-import functools
 import hashlib
 import hmac
 import json
@@ -18,7 +17,7 @@ from services.common.errors import Refused
 
 SESSION_SECONDS = 3600
 ROLES = frozenset({"mx", "submission", "pop3", "imap", "admin"})
-REMEMBERED = 20_000  # tokens whose signature was right
+REMEMBERED = 20_000  # tokens
 SIGNATURE = 16  # octets: 128 bits
 HANDLE = struct.Struct("<16sQd")
 
@@ -52,8 +51,8 @@ class Tokens:
             purpose: hmac.digest(cluster_key.encode(), b"buuta " + purpose, hashlib.sha256)
             for purpose in (b"session", b"upload")
         }
-        # A session's token comes with each of its calls.
-        self._claims = functools.lru_cache(REMEMBERED)(self._signed)
+        # A session's token comes with each of its calls: those whose signature is right are remembered.
+        self._claims: dict[str, SessionClaims] = {}
 
     def _sign(self, purpose: bytes, data: bytes) -> bytes:
         return hmac.digest(self._keys[purpose], data, hashlib.sha256)[:SIGNATURE]
@@ -79,14 +78,24 @@ class Tokens:
         data = json.dumps(
             [claims.account, claims.principal, claims.epoch, claims.address, claims.expires]
         ).encode()
-        return base64.urlsafe_b64encode(self._sign(b"session", data) + data).decode()
+        token = base64.urlsafe_b64encode(self._sign(b"session", data) + data).decode()
+        self._remember(token, claims)
+        return token
 
     def verify(self, token: str, now: float) -> SessionClaims:
         """The claims of a token; Refused(SESSION_ENDED) for a false or an expired one."""
-        claims = self._claims(token)
+        claims = self._claims.get(token)
+        if claims is None:
+            claims = self._signed(token)
+            self._remember(token, claims)
         if claims.expires <= now:
             raise Refused("SESSION_ENDED", "The session has expired")
         return claims
+
+    def _remember(self, token: str, claims: SessionClaims) -> None:
+        if len(self._claims) >= REMEMBERED:
+            del self._claims[next(iter(self._claims))]  # the oldest
+        self._claims[token] = claims
 
     def _signed(self, token: str) -> SessionClaims:
         """The claims of a token that is ours, expired or not."""

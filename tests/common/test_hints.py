@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from buuta.v1.change_pb2 import Hint
-from services.common.hints import HintHub
+from services.common.hints import GATHER, HintHub
 from services.common.store_client import StoreClient
 from services.common.store_session import StoreSession
 from tests.common.small_store import Ledger, SmallStore
@@ -70,16 +70,26 @@ async def test_each_session_hears_of_its_own_account(hub: HintHub, store: SmallS
     assert {hint.account for hint in other} == {"a2"}
 
 
-async def test_a_later_session_has_its_first_hint_too(hub: HintHub) -> None:
+async def test_a_later_session_hears_without_asking(hub: HintHub, store: SmallStore) -> None:
     one: list[Hint] = []
     two: list[Hint] = []
-    hub.subscribe(login("a1"), one.append)
+    first = hub.subscribe(login("a1"), one.append)
     await until(lambda: one)
+    first.close()
     hub.subscribe(login("a1"), two.append)
+    await asyncio.sleep(5 * GATHER)
+    store.ledger.seq = 9
+    store.tell("a1")
     await until(lambda: two)
+    assert two[0].seq == 9
+    assert (len(store.watched), store.removed) == (1, [])
 
 
-async def test_the_last_session_takes_the_account_off(hub: HintHub, store: SmallStore) -> None:
+async def test_an_account_without_sessions_is_taken_off_in_time(
+    client: StoreClient, store: SmallStore
+) -> None:
+    hub = HintHub(client, poll=0.1)
+    await hub.start()
     heard: list[Hint] = []
     one = hub.subscribe(login("a1"), heard.append)
     two = hub.subscribe(login("a1"), heard.append)
@@ -88,7 +98,28 @@ async def test_the_last_session_takes_the_account_off(hub: HintHub, store: Small
     one.close()
     two.close()
     await until(lambda: store.removed)
+    await asyncio.sleep(0.3)
     assert store.removed == ["a1"]
+    heard.clear()
+    hub.subscribe(login("a1"), heard.append)
+    await until(lambda: heard)
+    await hub.close()
+
+
+async def test_an_account_that_ended_without_sessions_is_watched_anew(
+    hub: HintHub, store: SmallStore
+) -> None:
+    heard: list[Hint] = []
+    hub.subscribe(login("other"), heard.append)
+    ended = hub.subscribe(login("a1"), lambda hint: None)
+    await until(lambda: len(store.watched) == 2)
+    ended.close()
+    store.ledger.seq = 9
+    store.tell("a1", ended=True)
+    store.tell("other")
+    await until(lambda: heard and heard[-1].seq == 9)
+    hub.subscribe(login("a1", "of the new session"), heard.append)
+    await until(lambda: ("a1", "of the new session") in store.watched)
 
 
 async def test_a_failing_callback_harms_nobody(hub: HintHub) -> None:

@@ -16,7 +16,7 @@ from services.imap.upload import INLINE, Upload, Uploader
 async def start(session: ImapSession, event: AppendStart) -> None:
     """Decide before the message comes, or while it comes, whether it is wanted."""
     session.tag, session.command_name, session.mistakes = event.tag, b"APPEND", 0
-    session.service.metrics.commands.labels("APPEND").inc()
+    session.service.metrics.commands("APPEND").inc()
     try:
         await _check(session, event)
     except Fault:

@@ -25,12 +25,12 @@ async def log_in(session: ImapSession, username: str, password: bytes, authzid: 
         store = await session.client.login(username, password, session.stream.peer, authzid)
     except Fault as fault:
         reason = fault.reason if isinstance(fault, Refused) else "UNAVAILABLE"
-        logins.labels(reason).inc()
+        logins(reason).inc()
         session.log.info("login failed", reason=reason)
         if reason in WRONG:
             session.failed_logins += 1
         raise
-    logins.labels("ok").inc()
+    logins("ok").inc()
     session.log.info("login", account=store.account)
     session.logged_in(store)
     session.ok("Logged in", b"CAPABILITY " + session.capabilities())

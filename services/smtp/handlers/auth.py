@@ -53,9 +53,9 @@ async def _log_in(session: SmtpSession, credentials: Credentials) -> None:
         )
     except Fault as fault:
         reason = fault.reason if isinstance(fault, Refused) else "UNAVAILABLE"
-        logins.labels(reason).inc()
+        logins(reason).inc()
         session.log.info("login failed", reason=reason)
         raise
-    logins.labels("ok").inc()
+    logins("ok").inc()
     session.log.info("login", account=session.login.account)
     session.send(reply(235, "2.7.0", "Authentication successful"))

@@ -55,7 +55,7 @@ async def end(session: SmtpSession, event: DataEnd) -> None:
         await _deliver(session, transaction, event.size)
     except Fault as fault:
         outcome = fault.reason if isinstance(fault, Refused) else "UNAVAILABLE"
-        session.service.metrics.messages.labels(outcome).inc()
+        session.service.metrics.messages(outcome).inc()
         session.log.info("message refused", id=transaction.id.hex(), size=event.size, outcome=outcome)
         session.answer(fault)
     await session.reset()
@@ -70,7 +70,7 @@ async def _deliver(session: SmtpSession, transaction: Transaction, size: int) ->
     if len(outcome.gone) == len(transaction.recipients):
         raise Refused("USER_UNKNOWN", "No such user")
     word = "duplicate" if outcome.duplicate else "delivered"
-    session.service.metrics.messages.labels(word).inc()
+    session.service.metrics.messages(word).inc()
     session.service.metrics.octets.inc(size)
     session.log.info(
         "message accepted",

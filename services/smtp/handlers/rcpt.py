@@ -17,9 +17,9 @@ async def perform(session: SmtpSession, command: Rcpt) -> None:
             raise Refused("TOO_MANY_RECIPIENTS", "Too many recipients")
         account = await _resolve(session, command)
     except Fault as fault:
-        outcomes.labels(fault.reason if isinstance(fault, Refused) else "UNAVAILABLE").inc()
+        outcomes(fault.reason if isinstance(fault, Refused) else "UNAVAILABLE").inc()
         raise
-    outcomes.labels("ok").inc()
+    outcomes("ok").inc()
     transaction.recipients.append(Recipient(command.mailbox, account))
     session.engine.move(Step.RECIPIENT_TAKEN)
     session.send(reply(250, "2.1.5", "Recipient ok"))
