@@ -70,6 +70,9 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: Request, targets: dict[str, str], message: NewMessage, key: bytes
     ) -> dict[str, Appended | None]:
         """Each account's step is repeatable by itself; a failure of one is reported after all were tried."""
+        if len(targets) == 1:
+            [(account, mailbox)] = targets.items()
+            return {account: await self._to_one(request, account, mailbox, message, key)}
         outcomes = await asyncio.gather(
             *(self._to_one(request, account, mailbox, message, key) for account, mailbox in targets.items()),
             return_exceptions=True,

@@ -25,7 +25,7 @@ HOP = Hop(
     authenticated=False,
     id="0123abcd",
     recipient="",
-    time=datetime(2024, 2, 29, 23, 59, 58, tzinfo=UTC),
+    time=int(datetime(2024, 2, 29, 23, 59, 58, tzinfo=UTC).timestamp()),
 )
 TLS = ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
@@ -62,7 +62,7 @@ def received(hop: Hop, reverse_path: str = "") -> re.Match[str]:
     assert message["Return-Path"] == f"<{reverse_path}>"
     found = RECEIVED.fullmatch(re.sub(r"\r\n[ \t]+", " ", message["Received"]))
     assert found is not None, message["Received"]
-    assert parsedate_to_datetime(found[4]) == hop.time
+    assert parsedate_to_datetime(found[4]) == datetime.fromtimestamp(hop.time, UTC)
     return found
 
 

@@ -1,6 +1,6 @@
 """DATA (RFC 5321 §4.1.1.4): 250 only when the message is durable for its recipients."""
 
-from datetime import UTC, datetime
+import time
 
 from services.common.errors import Fault, Refused, Unavailable
 from services.smtp.protocol.commands import Data
@@ -100,5 +100,5 @@ def _hop(session: SmtpSession, transaction: Transaction) -> Hop:
         authenticated=session.login is not None,
         id=transaction.id.hex(),
         recipient=transaction.recipients[0].mailbox.path if single else "",
-        time=datetime.now(UTC),
+        time=int(time.time()),
     )

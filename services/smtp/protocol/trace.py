@@ -1,8 +1,9 @@
 """Trace fields (RFC 5321 §4.4) and what submission adds (RFC 6409 §8)."""
 
+import functools
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 # A message that passed more servers than this goes in circles (RFC 5321 §6.3).
@@ -24,7 +25,13 @@ class Hop:
     authenticated: bool
     id: str
     recipient: str  # "" when there are several: they do not learn of each other
-    time: datetime
+    time: int  # Unix seconds
+
+
+@functools.lru_cache(1)
+def _date(time: int) -> str:
+    """As RFC 5322 §3.3 writes it; most messages of a second share it."""
+    return format_datetime(datetime.fromtimestamp(time, UTC))
 
 
 def protocol_name(hop: Hop) -> str:
@@ -43,7 +50,7 @@ def trace_fields(reverse_path: str, hop: Hop) -> bytes:
         f"Return-Path: <{reverse_path}>\r\n"
         f"Received: from {_NOT_IN_A_NAME.sub('?', hop.hello)} ([{address}]){cipher}\r\n"
         f"\tby {hop.hostname} with {protocol_name(hop)} id {hop.id}{recipient};\r\n"
-        f"\t{format_datetime(hop.time)}\r\n"
+        f"\t{_date(hop.time)}\r\n"
     ).encode("ascii", "replace")
 
 
@@ -63,7 +70,7 @@ def missing_fields(header: bytes, hop: Hop) -> bytes:
     """Date and Message-ID where a client left them out (RFC 6409 §8.1, §8.3)."""
     added = b""
     if not re.search(rb"^date[ \t]*:", header, re.IGNORECASE | re.MULTILINE):
-        added += f"Date: {format_datetime(hop.time)}\r\n".encode()
+        added += f"Date: {_date(hop.time)}\r\n".encode()
     if not re.search(rb"^message-id[ \t]*:", header, re.IGNORECASE | re.MULTILINE):
         added += f"Message-ID: <{hop.id}@{hop.hostname}>\r\n".encode()
     return added
