@@ -5,10 +5,11 @@
 -- fail once it has begun: a Redis script that errors keeps what it has written.
 --
 -- KEYS[1]  {s0421}:a:<account>   all keys of the account begin with it
--- ARGV[1]  request, 18 octets, or ''           ARGV[4]  now, Unix milliseconds
+-- ARGV[1]  time of the request id, 6 octets,  ARGV[4]  now, Unix milliseconds
+--          and its name, 12 octets; or ''
 -- ARGV[2]  digest of the arguments, 8 octets  ARGV[5]  credential epoch, '' unchecked
 -- ARGV[3]  generation id of the platform      ARGV[6]  events to keep
--- ARGV[8]  replid that this server has       ARGV[7]  octets of redo log to keep
+-- ARGV[8]  replid that this server has        ARGV[7]  octets of redo log to keep
 -- ARGV[9]  number of that incarnation         ARGV[10…] the script's own
 local P = KEYS[1]
 local SHARD, ACCOUNT = string.match(P, '^({s%d+}):a:(.+)$')
@@ -53,8 +54,8 @@ end
 -- The incarnation in a header; what an older format has there, a replid of 40 digits, counts as 0.
 local function incarnation_of(field) return #field < 20 and tonumber(field) or 0 end
 
--- The shard is what this platform left there, and the request is new. Its name is the time of the request id
--- and a digest of the id and KEYS[1], so that each account's step of a request is one of its own.
+-- The shard is what this platform left there, and the request is new. Its name is a digest of the request id
+-- and KEYS[1], so that each account's step of a request is one of its own.
 local function begin_shard()
   begin_incarnation()
   if redis.call('GET', SHARD .. ':gen') ~= GENERATION then refuse('GENERATION', 'index incomplete') end
