@@ -1,4 +1,4 @@
-"""Makes summary1.dict: `python -m services.store.train_dictionary [output]`.
+"""Makes summary2.dict: `python -m services.store.train_dictionary [output]`.
 
 Run once per dictionary number: the file that ships is immutable, since stored
 summaries are readable only with it. The samples are summaries of synthetic
@@ -125,6 +125,16 @@ class _Maker:
             return f"no-reply@{self._random.choice(_HOSTS)}"
         return f'"{last}, {first}" <{address}>' if kind < 0.5 else f"{first} {last} <{address}>"
 
+    def _return_path(self, sender: str) -> str:
+        """What a message is delivered with: the sender's address, one for bounces, or none (a bounce)."""
+        kind = self._random.random()
+        if kind < 0.05:
+            return "<>"
+        if kind < 0.5:
+            return f"<{sender.rpartition('<')[2].rstrip('>')}>"
+        names = ("bounce", "bounces", f"bounce+{self.token(12)}", self.token(8), "no-reply")
+        return f"<{self._random.choice(names)}@{self._random.choice(_HOSTS)}>"
+
     def message_id(self) -> str:
         host = self._random.choice(_HOSTS)
         forms = (
@@ -174,9 +184,12 @@ class _Maker:
     def _head(self, message: EmailMessage) -> None:
         chance = self._random.random
         when = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=self._random.randrange(12 * 365 * 86400))
+        sender = self.address()
+        if chance() < 0.85:  # the others were not delivered: a client's copy of what it sent
+            message["Return-Path"] = self._return_path(sender)
         message["Received"] = f"from {self.token(8)}.example.com by mx.example.org; {format_datetime(when)}"
         message["DKIM-Signature"] = f"v=1; a=rsa-sha256; d=example.com; b={self.token(40)}"
-        message["From"] = self.address()
+        message["From"] = sender
         message["To"] = ", ".join(self.address() for _ in range(self._random.choice((1, 1, 1, 2, 4))))
         if chance() < 0.2:
             message["Cc"] = self.address()

@@ -1,5 +1,6 @@
 """What all operations on the index share: who asks, how a script is run, what a mailbox's header says."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,8 +97,9 @@ class Core:
         self, script: str, scope: Scope, request: Request, *args: bytes | str | int, key: bytes = b""
     ) -> bytes:
         """Run a write script on the account (or on `key`); Refused when it refuses."""
+        key = key or keys.account_key(scope.account)
         before = (
-            request.id,
+            _name(request, key),
             request.digest,
             self.generation,
             int(time.time() * 1000),
@@ -105,7 +107,7 @@ class Core:
             self.log_retention,
             self.redo_log_octets,
         )
-        reply: bytes = await self._run(script, key or keys.account_key(scope.account), before, args)
+        reply: bytes = await self._run(script, key, before, args)
         return reply
 
     async def read(self, script: str, scope: Scope, *args: bytes | str | int) -> Any:
@@ -132,6 +134,11 @@ class Core:
         """Unavailable unless the shard is what this platform left there."""
         if await self.connection.command("GET", keys.tag(shard) + b":gen") != self.generation:
             raise Unavailable("The index is not complete")
+
+
+def _name(request: Request, key: bytes) -> bytes:
+    """What a shard knows a request by: the time of its id, and 96 bits for the id and what it touches."""
+    return request.id[:6] + hashlib.sha256(request.id + key).digest()[:12] if request.id else b""
 
 
 def pairs(flat: Any) -> dict[bytes, bytes]:

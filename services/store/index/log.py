@@ -6,7 +6,6 @@ what they write and kept short. Positions are Redis's entry ids, such as
 b"1700000000000-3".
 """
 
-import struct
 from dataclasses import dataclass
 
 from services.common.errors import Refused
@@ -14,7 +13,6 @@ from services.store.index import keys
 from services.store.index.core import Core, pairs
 
 START = b"0-0"
-EVENT = struct.Struct("<BQQI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class LogOperations(Core):
     async def log_since(self, shard: int, position: bytes, count: int) -> list[LogEntry]:
         """Events behind a position."""
         found = await self.connection.command("XRANGE", _key(shard), b"(" + position, "+", "COUNT", count)
-        return [parse_entry(identity, pairs(fields)) for identity, fields in found]
+        return [parse_entry(identity, fields[1]) for identity, fields in found]
 
     async def effects(self, shard: int, position: bytes, count: int) -> list[tuple[bytes, bytes]]:
         """Positions and effects of the redo log behind a position: what `replay.py` applies."""
@@ -78,9 +76,8 @@ def _numbers(position: bytes) -> tuple[int, int]:
     return int(milliseconds), int(count)
 
 
-def parse_entry(position: bytes, fields: dict[bytes, bytes]) -> LogEntry:
-    raw = fields[b"v"]
-    kind, mailbox, source, length = EVENT.unpack_from(raw)
-    uids = raw[EVENT.size : EVENT.size + length]
-    event = LogEvent(kind, mailbox, source, uids, raw[EVENT.size + length :].decode())
-    return LogEntry(position, fields[b"a"].decode(), int(fields[b"s"]), _numbers(position)[0], event)
+def parse_entry(position: bytes, raw: bytes) -> LogEntry:
+    account, seq, kind, mailbox, source, length, rest = raw.split(b" ", 6)
+    uids, name = rest[: int(length)], rest[int(length) :]
+    event = LogEvent(int(kind), int(mailbox), int(source), uids, name.decode())
+    return LogEntry(position, account.decode(), int(seq), _numbers(position)[0], event)

@@ -14,8 +14,9 @@ from services.common.errors import Unavailable
 from services.store.index import keys
 from services.store.index.connection import Connection
 
-# What all stores may write; a store refuses a platform whose format it does not know.
-FORMAT = 1
+# What all stores may write; a store refuses a platform whose format it does not know. Format 1, of no
+# release, had summaries in hashes and other request ids and events.
+FORMAT = 2
 
 
 class MarkedBodies(Protocol):
@@ -42,8 +43,9 @@ async def generation(connection: Connection, bodies: MarkedBodies) -> bytes:
     there = await bodies.read_marker()
     platform = await connection.command("HGETALL", keys.PLATFORM)
     if platform.get(b"index") == b"complete":
-        if int(platform[b"format.write"]) > FORMAT:
-            raise Unavailable("The platform's format is newer than this store")
+        if (written := int(platform[b"format.write"])) != FORMAT:
+            other = "newer" if written > FORMAT else "older"
+            raise Unavailable(f"The platform's format is {other} than this store")
         if there is None or there != platform[b"generation"]:
             raise Unavailable("The bodies and the index are not of the same platform")
         return there

@@ -19,6 +19,8 @@ COMMANDS = {
     b"Y": "ZREM",
     b"A": "SADD",
     b"M": "SREM",
+    b"P": "RPUSH",
+    b"L": "LSET",
 }
 
 

@@ -1,9 +1,10 @@
-"""Summaries in the index: one hash a page, a range of messages in one command."""
+"""Summaries in the index: one list a page, a range of messages in one command."""
 
 import asyncio
 import time
-from collections.abc import Sequence
 from functools import partial
+
+import numpy as np
 
 from services.common.errors import Refused
 from services.store.index import keys
@@ -15,6 +16,7 @@ from services.store.index.record import PAGE, U32
 # Above this share of `maxmemory` messages are no longer taken, so that flags and expunges still work.
 FULL = 0.85
 MEMORY_CHECK_SECONDS = 1.0
+MAX_GAP = 16  # summaries of some 300 octets that nobody asked for; a command costs as much
 
 
 class SummaryOperations(Core):
@@ -26,8 +28,10 @@ class SummaryOperations(Core):
     async def summaries(self, account: str, mailbox: int, uids: U32) -> list[bytes | None]:
         """The summary of each message (UIDs ascending), None where there is none any more."""
         found: list[bytes | None] = []
-        for batch in await self.connection.read(_reads(account, mailbox, uids)):
-            found += batch
+        spans = _spans(uids)
+        answers = await self.connection.read([_read(account, mailbox, span) for span in spans])
+        for span, places in zip(spans, answers, strict=True):
+            found += _picked(span, places)
         if None in found:  # expunged meanwhile, or is this no longer our Redis?
             await self.check_shard(keys.shard_of(account))
         return found
@@ -53,13 +57,19 @@ class SummaryOperations(Core):
             self._full = self._full | {node} if full else self._full - {node}
 
 
-def _reads(account: str, mailbox: int, uids: U32) -> Sequence[Sequence[bytes | str | int]]:
-    """One HMGET a page."""
-    reads: list[list[bytes | str | int]] = []
-    last = -1
-    for uid in uids.tolist():
-        if uid // PAGE != last:
-            last = uid // PAGE
-            reads.append(["HMGET", keys.summary_key(account, mailbox, last)])
-        reads[-1].append(uid % PAGE)
-    return reads
+def _spans(uids: U32) -> list[U32]:
+    """The UIDs in parts of one page each, without gaps that would cost more to read than a command does."""
+    apart = (np.diff(uids) > MAX_GAP) | (np.diff(uids // PAGE) > 0)
+    return np.split(uids, np.flatnonzero(apart) + 1) if len(uids) else []
+
+
+def _read(account: str, mailbox: int, span: U32) -> list[bytes | str | int]:
+    first, last = int(span[0]), int(span[-1])
+    return ["LRANGE", keys.summary_key(account, mailbox, first // PAGE), first % PAGE, last % PAGE]
+
+
+def _picked(span: U32, places: list[bytes]) -> list[bytes | None]:
+    """Those of the UIDs from the places of the first one to the last one; an empty place has none."""
+    if len(places) == len(span) == int(span[-1] - span[0]) + 1:
+        return [summary or None for summary in places]
+    return [(places[place] or None) if place < len(places) else None for place in (span - span[0]).tolist()]

@@ -150,6 +150,8 @@ async def _value(node: Any, key: bytes) -> Any:
             return await node.call(("GET", key), False)
         case b"hash":
             return await node.call(("HGETALL", key), False)
+        case b"list":
+            return await node.call(("LRANGE", key, 0, -1), False)
         case b"set":
             return set(await node.call(("SMEMBERS", key), False))
         case kind:

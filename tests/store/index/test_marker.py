@@ -37,7 +37,7 @@ async def test_a_platform_is_made_where_neither_side_has_one(redis: Redis, tmp_p
     assert await store.read_marker() == made
     assert await marker.generation(connection, store) == made
     found = await connection.command("HGETALL", keys.PLATFORM)
-    assert found == {b"generation": made, b"format.write": b"1", b"shards": b"1024", b"index": b"complete"}
+    assert found == {b"generation": made, b"format.write": b"2", b"shards": b"1024", b"index": b"complete"}
     marks = await connection.read([("GET", keys.tag(shard) + b":gen") for shard in range(keys.SHARDS)])
     assert set(marks) == {made}
     await connection.close()
@@ -53,12 +53,13 @@ async def test_an_emptied_redis_is_not_made_anew(redis: Redis, tmp_path: Path) -
     await connection.close()
 
 
-@pytest.mark.parametrize("change", ["other bodies", "no bodies", "newer format"])
+@pytest.mark.parametrize("change", ["other bodies", "no bodies", "newer format", "older format"])
 async def test_what_does_not_belong_together(redis: Redis, tmp_path: Path, change: str) -> None:
     connection, store = await empty(redis), await bodies(tmp_path / "one")
     await marker.generation(connection, store)
-    if change == "newer format":
-        await connection.change("HSET", keys.PLATFORM, "format.write", marker.FORMAT + 1)
+    if change.endswith("format"):
+        other = marker.FORMAT + (1 if change == "newer format" else -1)
+        await connection.change("HSET", keys.PLATFORM, "format.write", other)
     else:
         store = await bodies(tmp_path / "two")
         if change == "other bodies":

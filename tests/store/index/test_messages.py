@@ -65,6 +65,56 @@ async def test_append_goes_to_all_pages(index: Index) -> None:
     assert (await header(index, scope)).messages == 400
 
 
+async def test_summaries_are_a_list_with_a_place_for_every_uid(index: Index) -> None:
+    """Also where there is none: an expunged message, UID 0; a page where nothing lives has no list."""
+    scope = await new_account(index)
+    key = keys.summary_key(scope.account, 1, 0)
+
+    async def places() -> list[bytes]:
+        found: list[bytes] = await index.connection.command("LRANGE", key, 0, -1)
+        return found
+
+    async def expunge(*which: int) -> None:
+        await index.expunge(scope, request(), 1, uids(*which), force=True)
+
+    sent = [message() for _ in range(4)]
+    await index.append(scope, request(), 1, sent[:2])
+    await index.append(scope, request(), 1, sent[2:3])
+    assert await places() == [b"", *(m.summary for m in sent[:3])]
+    await expunge(1, 3)
+    assert await places() == [b"", b"", sent[1].summary, b""]
+    await expunge(2)
+    assert await index.connection.command("EXISTS", key) == 0
+    await index.append(scope, request(), 1, sent[3:])
+    assert await places() == [b"", b"", b"", b"", sent[3].summary]
+    assert await index.summaries(scope.account, 1, uids(1, 4, 5)) == [None, sent[3].summary, None]
+
+
+@pytest.mark.parametrize("step", [1, 2, 16, 17, 40, 128, 200])
+async def test_summaries_of_some_messages(index: Index, step: int) -> None:
+    """Those beside each other in one command, those further apart in several."""
+    scope = await new_account(index)
+    sent = [message() for _ in range(400)]
+    await index.append(scope, request(), 1, sent)
+    await index.expunge(scope, request(), 1, uids(41, 129), force=True)
+    wanted = np.arange(1, 410, step, dtype="<u4")
+    kept = {uid: m.summary for uid, m in enumerate(sent, 1) if uid not in (41, 129)}
+    assert await index.summaries(scope.account, 1, wanted) == [kept.get(uid) for uid in wanted.tolist()]
+    assert await index.summaries(scope.account, 2, wanted) == [None] * len(wanted)
+    assert await index.summaries(scope.account, 1, uids()) == []
+
+
+async def test_a_page_fills_message_by_message(index: Index) -> None:
+    """Each is put behind the records that are there; the last one writes the page anew."""
+    scope = await new_account(index)
+    sent = [message() for _ in range(130)]
+    for m in sent:
+        await index.append(scope, request(), 1, [m])
+    rows = await records(index, scope)
+    assert rows["body"].tolist() == [m.body for m in sent]
+    assert await index.connection.command("STRLEN", keys.page_key(scope.account, 1, 0)) == 16 + 80 * 127
+
+
 async def test_append_to_no_mailbox(index: Index) -> None:
     scope = await new_account(index)
     before = await keys_of(index)

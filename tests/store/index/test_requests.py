@@ -1,6 +1,8 @@
 """Requests that come twice: the same reply and no second effect; and messages that are delivered twice."""
 
+import hashlib
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -143,6 +145,53 @@ async def test_a_repeat_of_a_delivery_is_no_duplicate(index: Index) -> None:
     scope, by = await new_account(index), request()
     first = await index.append(scope, by, "INBOX", SENT[:1], b"dedupe key of 16")
     assert await index.append(scope, by, "INBOX", SENT[:1], b"dedupe key of 16") == first
+
+
+@pytest.mark.parametrize("hours", [-48, -1, 0, 1, 24, 48])
+async def test_a_repeat_is_told_the_same_by_any_clock(
+    index: Index, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """The store that repeats may be on another day than the one that delivered; a duplicate stays one."""
+    scope, by, later, key = await new_account(index), request(), request(), b"dedupe key of 16"
+    moment = time.time()
+    first = await index.append(scope, by, "INBOX", SENT[:1], key)
+    second = await index.append(scope, later, "INBOX", SENT[:1], key)
+    assert (first.duplicate, second) == (False, replace(first, duplicate=True))
+    monkeypatch.setattr("services.store.index.core.time.time", lambda: moment + hours * 3600)
+    before, length = await keys_of(index), await log_length(index, scope)
+    assert await index.append(scope, by, "INBOX", SENT[:1], key) == first
+    assert await index.append(scope, later, "INBOX", SENT[:1], key) == second
+    assert (await keys_of(index), await log_length(index, scope)) == (before, length)
+
+
+async def test_what_is_remembered_of_a_delivery_is_short(index: Index) -> None:
+    """The reply is kept once, where it lasts longest; the request has the day on which to look for it."""
+    scope, key = await new_account(index), b"dedupe key of 16"
+    by = request()
+    done = await index.append(scope, by, "INBOX", SENT[:1], key)
+    tag, account = keys.tag(keys.shard_of(scope.account)), keys.account_key(scope.account)
+    node = index.connection.node(account)
+    [requests] = await node.call(("KEYS", tag + b":rq:*"), False)
+    [deliveries] = await node.call(("KEYS", account + b":dd:*"), False)
+    told = await index.connection.command("HGET", deliveries, key)
+    assert told == b"\x01\xce" + done.uidvalidity.to_bytes(4, "big") + b"\x07\x01\x01"
+    day = int(deliveries.rpartition(b":")[2])
+    name = hashlib.sha256(by.id + account).digest()[:12]
+    remembered = await index.connection.command("HGET", requests, name)
+    assert remembered == by.digest + b"\xcd" + day.to_bytes(2, "big")
+
+
+async def test_numbers_of_any_size_are_told_again(index: Index) -> None:
+    """A mailbox of a large account, near the end of its UIDs."""
+    scope, by, key = await new_account(index), request(), b"dedupe key of 16"
+    account = keys.account_key(scope.account)
+    await index.connection.change("HSET", account, "seq", 2**52)
+    await index.connection.change("HSET", account + b":m:1", "uidv", 2**32 - 1, "uidnext", 2**32 - 200)
+    for request_id, dedupe in ((by, b""), (request(), key)):
+        first = await index.append(scope, request_id, "INBOX", [message()] * 40, dedupe)
+        assert (first.uidvalidity, len(first.uids)) == (2**32 - 1, 160)
+        assert first.seq > 2**52
+        assert await index.append(scope, request_id, "INBOX", [message()] * 40, dedupe) == first
 
 
 async def test_deliveries_are_remembered_for_a_day(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 -- that are changed in memory and turned into effects at commit.
 --
 -- page       16-octet bitmap of present slots (uid mod 128), then records of 80 octets in UID order
+-- summaries  list of a page: place uid mod 128, '' where there is none
 -- directory  16 octets a page: number u32, live records u32, highest modseq u64
 -- record     modseq u64, flags u64, date i64, size u32, saved u32, body 16, offset u32, stored u32,
 --            email u64, thread u64, created u64
@@ -78,6 +79,7 @@ end
 -- Bits 16 to 63 for keyword names, as (low word, high word); new names take new bits unless `known_only`.
 local function keyword_bits(box, names, known_only)
   local low, high = 0, 0
+  if names == '' then return low, high end
   for word in string.gmatch(names, '[^\n]+') do
     local n = box.bits[string.lower(word)]
     if not n and not known_only then
@@ -103,14 +105,26 @@ local function directory_place(box, page)
   return low, low < box.entries and struct.unpack('<I4', box.directory, low * 16 + 1) == page
 end
 
+-- The list is as long as the page's UIDs have come, and is not there while nothing lives in the page.
+local function flush_summaries(box, page)
+  local key = summary_key(box, page.number)
+  if page.live == 0 then return effect('D', key) end
+  if page.buried then
+    local places = redis.call('LLEN', key)
+    for _, slot in ipairs(page.buried) do
+      if slot < places then effect('L', key, int(slot), '') end -- LSET fails where there is no place
+    end
+  end
+  if page.summaries then effect('P', key, unpack(page.summaries)) end
+end
+
 local function flush_page(box, page)
-  if page.dropped then return end
   local key, changes = page.key, 0
   for _ in pairs(page.changed) do changes = changes + 1 end
   local bitmap, appended = struct.pack('<I4I4I4I4', unpack(page.words)), table.concat(page.appended)
   if #page.appended > 0 and changes == 0 and (#page.appended > 16 or page.words[4] >= 2147483648) then
     -- Written anew when its last slot is taken: SETRANGE leaves room for as much again behind what it adds.
-    effect('W', key, bitmap .. string.sub(page.raw, 17) .. appended)
+    effect('W', key, bitmap .. string.sub(page.raw or redis.call('GET', key), 17) .. appended)
   elseif #page.appended > 0 then
     effect('S', key, '0', bitmap)
     effect('S', key, int(16 + 80 * page.n), appended)
@@ -133,27 +147,37 @@ local function flush_page(box, page)
     effect('S', P .. ':d:' .. box.id, int(page.place * 16),
       struct.pack('<I4I4I8', page.number, page.live, page.modseq))
   end
+  if page.summaries or page.buried then flush_summaries(box, page) end
 end
 
--- A page to be changed; nil when it is not there and `create` is not given (only behind the last one).
+local function read_records(page)
+  page.raw = redis.call('GET', page.key) or ''
+  if #page.raw < 96 then refuse('GENERATION', 'a page is missing') end
+  return page
+end
+
+-- A page to be changed, with its records in `raw`; nil when it is not there. With `create` it is made (only
+-- behind the last one), and one that is there is read no further than what adding to it needs.
 local function open_page(box, number, create)
   local page = box.pages[number]
-  if page or (page == false and not create) then return page or nil end
+  if page then return (create or page.raw) and page or read_records(page) end
+  if page == false and not create then return nil end
   local place, there = directory_place(box, number)
   if not there and not create then
     box.pages[number] = false
     return nil
   end
   page = { number = number, key = page_key(box, number), place = place, changed = {}, appended = {}, live = 0,
-           modseq = 0, n = 0, raw = '', words = { 0, 0, 0, 0 } }
+           modseq = 0, n = 0, words = { 0, 0, 0, 0 } }
   if there then
-    page.raw = redis.call('GET', page.key) or ''
-    if #page.raw < 96 then refuse('GENERATION', 'a page is missing') end
-    page.words = { struct.unpack('<I4I4I4I4', page.raw) }
+    page.n = (redis.call('STRLEN', page.key) - 16) / 80
+    if page.n < 1 then refuse('GENERATION', 'a page is missing') end
+    page.words = { struct.unpack('<I4I4I4I4', redis.call('GETRANGE', page.key, 0, 15)) }
     page.words[5] = nil
-    page.n = (#page.raw - 16) / 80
     page.live, page.modseq = struct.unpack('<I4I8', box.directory, place * 16 + 5)
+    if not create then read_records(page) end
   else
+    page.raw = ''
     box.directory = box.directory .. struct.pack('<I4I4I8', number, 0, 0)
     box.entries = box.entries + 1
   end
@@ -185,6 +209,15 @@ local function write_head(page, place, flags, keywords, modseq)
   page.modseq = modseq
 end
 
+-- The places that a new list begins with: of the UIDs before.
+local function places_before(page, slot)
+  local list = {}
+  if page.live == 0 then
+    for n = 1, slot do list[n] = '' end
+  end
+  return list
+end
+
 -- Adds a record of flags and 64 octets behind them; returns its UID.
 local function add_record(box, modseq, flags, keywords, size, tail, summary)
   local uid = box.uidnext
@@ -194,8 +227,9 @@ local function add_record(box, modseq, flags, keywords, size, tail, summary)
   local w = math.floor(slot / 32) + 1
   page.words[w] = bit.bor(page.words[w], bit.lshift(1, slot % 32)) % TWO32
   page.appended[#page.appended + 1] = struct.pack('<I8I4I4', modseq, flags, keywords) .. tail
+  page.summaries = page.summaries or places_before(page, slot)
+  page.summaries[#page.summaries + 1] = summary
   page.live, page.modseq = page.live + 1, modseq
-  effect('H', summary_key(box, page.number), int(slot), summary)
   box.uidnext, box.count, box.size, box.modseq = uid + 1, box.count + 1, box.size + size, modseq
   if bit.band(flags, SEEN) == 0 then box.unseen = box.unseen + 1 end
   if bit.band(flags, DELETED) ~= 0 then box.deleted = box.deleted + 1 end

@@ -11,8 +11,10 @@ local EPOCH, OWN = ARGV[2], 4
 
 -- An error reply, or nil when all is well.
 local function refusal()
-  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  if replid ~= ARGV[3] then return redis.error_reply('INCARNATION ' .. replid) end
+  local info = redis.call('INFO', 'replication')
+  if not string.find(info, 'master_replid:' .. ARGV[3] .. '\r', 1, true) then
+    return redis.error_reply('INCARNATION ' .. string.match(info, 'master_replid:(%x+)'))
+  end
   if redis.call('GET', SHARD .. ':gen') ~= ARGV[1] then return redis.error_reply('GENERATION index incomplete') end
 end
 

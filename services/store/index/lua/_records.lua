@@ -12,7 +12,8 @@ local function bury(box, page, place, uid, modseq)
   box.size = box.size - record_size(page, place)
   if bit.band(flags, SEEN) == 0 then box.unseen = box.unseen - 1 end
   if bit.band(flags, DELETED) ~= 0 then box.deleted = box.deleted - 1 end
-  effect('R', summary_key(box, page.number), int(uid % 128))
+  page.buried = page.buried or {}
+  page.buried[#page.buried + 1] = uid % 128
 end
 
 -- References to bodies inside the account, kept only where there is more than one.

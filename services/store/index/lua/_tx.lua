@@ -5,10 +5,11 @@
 -- fail once it has begun: a Redis script that errors keeps what it has written.
 --
 -- KEYS[1]  {s0421}:a:<account>   all keys of the account begin with it
--- ARGV[1]  request id, 16 octets, or ''       ARGV[4]  now, Unix milliseconds
+-- ARGV[1]  time of the request id, 6 octets,  ARGV[4]  now, Unix milliseconds
+--          and its name, 12 octets; or ''
 -- ARGV[2]  digest of the arguments, 8 octets  ARGV[5]  credential epoch, '' unchecked
 -- ARGV[3]  generation id of the platform      ARGV[6]  events to keep
--- ARGV[8]  replid that this server has       ARGV[7]  octets of redo log to keep
+-- ARGV[8]  replid that this server has        ARGV[7]  octets of redo log to keep
 -- ARGV[9]  number of that incarnation         ARGV[10…] the script's own
 local P = KEYS[1]
 local SHARD, ACCOUNT = string.match(P, '^({s%d+}):a:(.+)$')
@@ -21,9 +22,10 @@ local REQUEST_TTL, DEDUPE_TTL = 26 * MINUTE, 26 * HOUR
 local MOST_GAPS = 64
 
 local COMMANDS = { S = 'SETRANGE', W = 'SET', H = 'HSET', R = 'HDEL', D = 'DEL', Z = 'ZADD', Y = 'ZREM',
-                   A = 'SADD', M = 'SREM' }
+                   A = 'SADD', M = 'SREM', P = 'RPUSH', L = 'LSET' }
 local effects, transients, flushes = {}, {}, {}
 local account, mailboxes, request = {}, {}, {}
+local recall -- the reply from what a script has remembered of it; nil: that is the reply
 
 local function refuse(word, text) error({ refuse = word .. ' ' .. (text or '') }, 0) end
 local function reply_now(reply) error({ reply = reply }, 0) end
@@ -42,27 +44,32 @@ local function fades(at, moment) return not at or math.abs(NOW - tonumber(at)) >
 
 -- This server is the one that the store takes it for, so that the number is its incarnation's.
 local function begin_incarnation()
-  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  if replid ~= ARGV[8] then refuse('INCARNATION', replid) end
+  local info = redis.call('INFO', 'replication')
+  if not string.find(info, 'master_replid:' .. ARGV[8] .. '\r', 1, true) then
+    refuse('INCARNATION', string.match(info, 'master_replid:(%x+)'))
+  end
   account.inc = tonumber(ARGV[9])
 end
 
 -- The incarnation in a header; what an older format has there, a replid of 40 digits, counts as 0.
 local function incarnation_of(field) return #field < 20 and tonumber(field) or 0 end
 
--- The shard is what this platform left there, and the request is new.
+-- The shard is what this platform left there, and the request is new. Its name is a digest of the request id
+-- and KEYS[1], so that each account's step of a request is one of its own.
 local function begin_shard()
   begin_incarnation()
   if redis.call('GET', SHARD .. ':gen') ~= GENERATION then refuse('GENERATION', 'index incomplete') end
   if REQUEST ~= '' then
     request.key = SHARD .. ':rq:' .. int(math.floor(struct.unpack('>I6', REQUEST) / 300000))
-    local known, kept = unpack(redis.call('HMGET', request.key, REQUEST .. ACCOUNT, ''))
+    request.name = string.sub(REQUEST, 7)
+    local known, kept = unpack(redis.call('HMGET', request.key, request.name, ''))
     request.fades = fades(kept, MINUTE)
     if known then
       if string.sub(known, 1, 8) ~= DIGEST then
         refuse('REQUEST_ID', 'the request id was used with other arguments')
       end
-      reply_now(string.sub(known, 9))
+      known = string.sub(known, 9)
+      reply_now(recall and recall(known) or known)
     end
   end
 end
@@ -122,16 +129,16 @@ end
 -- An event for those who watch: kind (Event.Kind of the API), mailbox, source mailbox, uids, name.
 local function event(kind, mailbox, source, uids, name)
   uids = uids or ''
-  return struct.pack('<I1I8I8I4', kind, mailbox or 0, source or 0, #uids) .. uids .. (name or '')
+  return string.format('%d %d %d %d ', kind, mailbox or 0, source or 0, #uids) .. uids .. (name or '')
 end
 
-local function remember(reply)
+local function remember(told)
   if not request.key then return end
   if request.fades then
-    redis.call('HSET', request.key, REQUEST .. ACCOUNT, DIGEST .. reply, '', int(NOW))
+    redis.call('HSET', request.key, request.name, DIGEST .. told, '', int(NOW))
     redis.call('PEXPIRE', request.key, REQUEST_TTL)
   else
-    redis.call('HSET', request.key, REQUEST .. ACCOUNT, DIGEST .. reply)
+    redis.call('HSET', request.key, request.name, DIGEST .. told)
   end
 end
 
@@ -161,8 +168,9 @@ local function touch()
   for at = 1, #names, 1000 do redis.call('EXISTS', unpack(names, at, math.min(at + 999, #names))) end
 end
 
--- The only place that writes. `what` is an event, or nil for a change that nobody is told of.
-local function commit(reply, what)
+-- The only place that writes. `what` is an event, or nil for a change that nobody is told of; `told` is
+-- what `recall` makes the reply of, where that is shorter.
+local function commit(reply, what, told)
   for _, flush in ipairs(flushes) do flush() end
   if account.seq then
     local changed = {}
@@ -178,11 +186,11 @@ local function commit(reply, what)
   local seq = int(account.seq or 0)
   if #effects > 0 then log_effects(seq) end
   if what then
-    redis.call('XADD', SHARD .. ':events', 'MAXLEN', '~', RETENTION, '*', 'a', ACCOUNT, 's', seq, 'v', what)
+    redis.call('XADD', SHARD .. ':events', 'MAXLEN', '~', RETENTION, '*', 'v', ACCOUNT .. ' ' .. seq .. ' ' .. what)
   end
   for _, e in ipairs(effects) do redis.call(COMMANDS[e[1]], unpack(e, 2)) end
   for _, t in ipairs(transients) do redis.call(unpack(t)) end
-  remember(reply)
+  remember(told or reply)
   if what then redis.call('PUBLISH', SHARD .. ':h', ACCOUNT .. seq .. (account.ended and '!' or '')) end
   return reply
 end

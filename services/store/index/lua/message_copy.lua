@@ -23,13 +23,13 @@ end
 local function read_summaries(box, found)
   local from = 1
   while from <= #found do
-    local to, slots = from, {}
-    while to <= #found and found[to].page == found[from].page do
-      slots[#slots + 1] = int(found[to].uid % 128)
+    local page, to, low, high = found[from].page, from, 127, 0
+    while to <= #found and found[to].page == page do
+      low, high = math.min(low, found[to].uid % 128), math.max(high, found[to].uid % 128)
       to = to + 1
     end
-    local blobs = redis.call('HMGET', summary_key(box, found[from].page.number), unpack(slots))
-    for i, blob in ipairs(blobs) do found[from + i - 1].summary = blob or '' end
+    local some = redis.call('LRANGE', summary_key(box, page.number), int(low), int(high))
+    for i = from, to - 1 do found[i].summary = some[found[i].uid % 128 - low + 1] or '' end
     from = to
   end
 end
