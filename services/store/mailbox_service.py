@@ -90,16 +90,17 @@ class MailboxService(mailbox_pb2_grpc.MailboxServiceServicer):
     @rpc
     async def SyncMailbox(self, request: pb.SyncMailboxRequest, context: Any) -> pb.SyncMailboxResponse:
         scope = self._scope(request, context)
-        head = await self._index.head(scope, request.mailbox, normal_name(request.name))
+        claim = request_of(request) if request.claim_recent else None
+        head = await self._index.head(scope, request.mailbox, normal_name(request.name), request=claim)
         known = read_uids(request.known_uids)
         if _differences_known(head, request):
             response = await self._differences(scope, head, request.since_seq, known)
         else:
             response = await self._whole(scope, head, known)
-        if request.claim_recent:  # always asked for: a repeat must get what its first try took
-            first = await self._index.claim_recent(scope, request_of(request), head.mailbox.id)
+        if claim and (head.has_recent or head.performed):  # a repeat gets what its first try took
+            first = await self._index.claim_recent(scope, claim, head.mailbox.id)
         else:
-            first = head.mailbox.recent_from if head.mailbox.recent_from < head.mailbox.uidnext else 0
+            first = head.mailbox.recent_from if head.has_recent else 0
         response.recent_first_uid = first
         return response
 

@@ -99,7 +99,7 @@ class Core:
         """Run a write script on the account (or on `key`); Refused when it refuses."""
         key = key or keys.account_key(scope.account)
         before = (
-            _name(request, key),
+            name_of(request, key),
             request.digest,
             self.generation,
             int(time.time() * 1000),
@@ -136,7 +136,7 @@ class Core:
             raise Unavailable("The index is not complete")
 
 
-def _name(request: Request, key: bytes) -> bytes:
+def name_of(request: Request, key: bytes) -> bytes:
     """What a shard knows a request by: the time of its id, and 96 bits for the id and what it touches."""
     return request.id[:6] + hashlib.sha256(request.id + key).digest()[:12] if request.id else b""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.store.index import keys
-from services.store.index.core import Core, MailboxHeader, Request, Scope, pairs
+from services.store.index.core import Core, MailboxHeader, Request, Scope, name_of, pairs
 from services.store.index.record import DIRECTORY, PAGE, Rows, live, page_rows
 
 # Pages of one command: 2.6 MB of full ones.
@@ -22,6 +22,12 @@ class Head:
     gaps: bytes  # pairs of u64: (last kept seq, new seq] of each incarnation's fence
     mailbox: MailboxHeader
     directory: np.ndarray[tuple[int], np.dtype[np.void]]
+    performed: bool = False  # the request that was asked about
+
+    @property
+    def has_recent(self) -> bool:
+        """Whether there are UIDs that no session was told of."""
+        return self.mailbox.recent_from < self.mailbox.uidnext
 
     def in_gap(self, modseq: int) -> bool:
         """Whether this number may have named another change in a lost incarnation."""
@@ -64,11 +70,17 @@ class MailboxOperations(Core):
             )
         return sorted(found, key=lambda n: (n.name != "INBOX", n.name))
 
-    async def head(self, scope: Scope, mailbox: int, name: str, directory: bool = True) -> Head:
-        """By id, or by name when 0. Refused: ACCOUNT_NOT_FOUND, MAILBOX_NOT_FOUND, SESSION_ENDED."""
+    async def head(
+        self, scope: Scope, mailbox: int, name: str, directory: bool = True, request: Request | None = None
+    ) -> Head:
+        """By id, or by name when 0; and whether a request of this account has been performed.
+
+        Refused: ACCOUNT_NOT_FOUND, MAILBOX_NOT_FOUND, SESSION_ENDED.
+        """
         which: tuple[str, str | int] = ("i", mailbox) if mailbox else ("n", name)
-        seq, incarnation, gaps, number, header, pages, entry = await self.read(
-            "mailbox_read", scope, *which, int(directory)
+        asked = name_of(request, keys.account_key(scope.account)) if request else b""
+        seq, incarnation, gaps, number, header, pages, entry, performed = await self.read(
+            "mailbox_read", scope, *which, int(directory), asked
         )
         return Head(
             int(seq),
@@ -76,6 +88,7 @@ class MailboxOperations(Core):
             gaps,
             MailboxHeader.parse(int(number), pairs(header), entry),
             np.frombuffer(pages, DIRECTORY),
+            bool(performed),
         )
 
     async def pages(self, account: str, mailbox: int, numbers: Sequence[int]) -> list[Rows]:
@@ -90,9 +103,9 @@ class MailboxOperations(Core):
 
     async def recent_count(self, account: str, head: Head) -> int:
         """Live messages that no session was told of as \\Recent."""
-        first = head.mailbox.recent_from
-        if first >= head.mailbox.uidnext:
+        if not head.has_recent:
             return 0
+        first = head.mailbox.recent_from
         later = head.directory[head.directory["page"] > first // PAGE]
         [rows] = await self.pages(account, head.mailbox.id, [first // PAGE])
         return int(later["live"].sum()) + int((live(rows)["uid"] >= first).sum())

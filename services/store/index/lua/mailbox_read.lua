@@ -1,6 +1,7 @@
 -- Reads an account's and a mailbox's header and page directory in one step. Writes nothing.
--- own: 'i' and id or 'n' and name, '1' for the directory too
--- reply: seq, incarnation, gaps, mailbox id, header (field, value, …), directory, name's entry
+-- own: 'i' and id or 'n' and name, '1' for the directory too, a request (as write scripts get it) or ''
+-- reply: seq, incarnation, gaps, mailbox id, header (field, value, …), directory, name's entry, 1 when the
+--   request has been performed
 -- errors: MAILBOX_NOT_FOUND
 local refused = refusal()
 if refused then return refused end
@@ -21,4 +22,9 @@ end
 if #header == 0 then return redis.error_reply('MAILBOX_NOT_FOUND no such mailbox') end
 local directory = ARGV[OWN + 3] == '1' and redis.call('GET', P .. ':d:' .. id) or ''
 entry = entry or redis.call('HGET', P .. ':n', name) or ''
-return { seq, incarnation_now(inc), gaps or '', id, header, directory, entry }
+local request, known = ARGV[OWN + 4], 0
+if request ~= '' then
+  local bucket = math.floor(struct.unpack('>I6', request) / 300000)
+  known = redis.call('HEXISTS', SHARD .. ':rq:' .. string.format('%d', bucket), string.sub(request, 7))
+end
+return { seq, incarnation_now(inc), gaps or '', id, header, directory, entry, known }
