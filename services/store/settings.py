@@ -54,7 +54,7 @@ class StoreSettings(CommonSettings):
     max_message_size: int = setting(SIZE, "150M", "Largest message that is stored")
     view_cache_bytes: int = setting(SIZE, "256M", "Memory for the arrays of recently used mailboxes")
     log_retention: int = setting(INTEGER, "1000", "Changes a shard keeps for those who watch")
-    redo_log_bytes: int = setting(INTEGER, "16384", "Redo log that a shard keeps")
+    redo_log_bytes: int = setting(INTEGER, "8192", "Redo log that a shard keeps")
     garbage_grace: float = setting(SECONDS, "24h", "Bodies of expunged messages are kept this long")
     tombstone_retention: float = setting(
         SECONDS, "30d", "Expunged messages are known as such for at least this long"

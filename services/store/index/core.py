@@ -15,7 +15,7 @@ from services.store.index.incarnation import Incarnations
 # A request id is kept 15 minutes and its time may be this far from ours (clocks differ).
 REQUEST_ID_SKEW_MS = 10 * 60 * 1000
 LOG_RETENTION = 1000  # events of a shard
-REDO_LOG_OCTETS = 16 * 1024  # of a shard
+REDO_LOG_OCTETS = 8 * 1024  # of a shard
 TRIES = 3  # of a script: Redis may have become another server since the last one
 
 
