@@ -18,7 +18,7 @@ import zstandard
 from services.common.mime import Part, Scan, iterate_fields
 from services.store.summary_parts import pack_parts, unpack_parts
 
-DICTIONARY = 2  # summary2.dict; 1 did not know Return-Path, with which every delivered message begins
+DICTIONARY = 1  # summary1.dict
 VERSION = 1  # of the scanner, the layout and the list below
 
 # What mail programs ask for in their lists (RFC 9051 §6.4.5.1 HEADER.FIELDS). Version 1; never changed.

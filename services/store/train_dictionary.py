@@ -1,4 +1,4 @@
-"""Makes summary2.dict: `python -m services.store.train_dictionary [output]`.
+"""Makes summary1.dict: `python -m services.store.train_dictionary [output]`.
 
 Run once per dictionary number: the file that ships is immutable, since stored
 summaries are readable only with it. The samples are summaries of synthetic
