@@ -10,6 +10,8 @@ from services.common.mime.address import MAX_ADDRESSES, address_list, parse_addr
 from services.common.mime.envelope import sent_date
 from tests.common.mime.samples import crlf, scan
 
+pytestmark = pytest.mark.usefixtures("either_scanner")
+
 ADDRESSES = [
     (b"a@example.com", b'((NIL NIL "a" "example.com"))'),
     (b"Ann Example <ann@example.com>", b'(("Ann Example" NIL "ann" "example.com"))'),

@@ -1,0 +1,16 @@
+"""The compiled part of the scanner; all else is in pyproject.toml.
+
+Without a C compiler or Python's headers the installation goes on, and the scanner runs in Python.
+"""
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+WHOLE = Extension(
+    "services.common.mime.whole",
+    ["services/common/mime/whole.pyx"],
+    depends=["services/common/mime/whole_octets.pxi", "services/common/mime/whole_values.pxi"],
+    optional=True,
+)
+
+setup(ext_modules=cythonize([WHOLE]))
