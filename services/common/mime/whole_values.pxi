@@ -100,7 +100,7 @@ cdef object _sent_date(bytes value):
             return sent_date(value)
         year = 10 * year + value[place] - c"0"
     if month == 12 or year == 0:
-        return None
+        return sent_date(value)
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     before, length = BEFORE[month], BEFORE[month + 1] - BEFORE[month] + (leap and month == 1)
     if not 0 < day <= length:

@@ -108,6 +108,24 @@ def test_attachments() -> None:
     assert found.preview == b"text"
 
 
+_DATES = b"Mon, Mon 1 01 28 29 30 31 32 00 Jan Feb feb Dec Foo 2024 2023 1900 2000 0000 24 00:21:00 (c)"
+
+
+@given(
+    st.lists(st.sampled_from([*_DATES.split(), b" ", b"\t", b"\r\n "]), max_size=8),
+    st.sampled_from([b" ", b""]),
+)
+@settings(deadline=None, max_examples=500)
+def test_dates(pieces: list[bytes], between: bytes) -> None:
+    assert same(b"Date: " + between.join(pieces) + b"\r\n\r\n") is not None
+
+
+@given(st.integers(0, 33), st.sampled_from(_DATES.split()[10:15]), st.integers(0, 9999))
+@settings(deadline=None, max_examples=300)
+def test_days(day: int, month: bytes, year: int) -> None:
+    assert same(b"Date: Mon, %d %b %04d 00:21:00 +0000\r\n\r\n" % (day, month, year)) is not None
+
+
 @given(OCTETS)
 @settings(deadline=None, max_examples=400)
 def test_any_octets(octets: bytes) -> None:
