@@ -5,6 +5,17 @@ Without a C compiler or Python's headers the installation goes on, and the scann
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
+
+
+class BuildWhereThereIsACompiler(build_ext):
+    def build_extension(self, ext: Extension) -> None:
+        try:
+            super().build_extension(ext)
+        except OSError as error:  # no compiler: an optional extension may fail only so
+            raise CompileError(str(error)) from error
+
 
 WHOLE = Extension(
     "services.common.mime.whole",
@@ -13,4 +24,4 @@ WHOLE = Extension(
     optional=True,
 )
 
-setup(ext_modules=cythonize([WHOLE]))
+setup(ext_modules=cythonize([WHOLE]), cmdclass={"build_ext": BuildWhereThereIsACompiler})
