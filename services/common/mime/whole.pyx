@@ -82,7 +82,7 @@ cdef object _scan(bytes octets):
     return new(Scan, (
         len(octets), _envelope(walk.out, walk.values), structure, _cut(octets, 0, top.body_start),
         top.body_start, walk.fields, _message_id(walk.values[MESSAGE_ID]), _sent_date(walk.values[DATE]),
-        walk.text or b"", tuple(parts), octets.isascii() and _find(octets, 0, 0, len(octets)) < 0,
+        walk.text or b"", tuple(parts), _is_ascii(octets) and _find(octets, 0, 0, len(octets)) < 0,
     ))
 
 
@@ -243,7 +243,7 @@ cdef class _Walk:
         cdef Py_ssize_t line = start, name_end, colon, end, place
         while line < stop:
             name_end = line
-            while name_end < stop and c"!" <= octets[name_end] <= c"~" and octets[name_end] != c":":
+            while name_end < stop and _is_name(octets[name_end]):
                 name_end += 1
             if name_end == line and octets[line] == c"\n":
                 return line + 1
@@ -291,7 +291,7 @@ cdef bytes _preview(_Wire out, bytes octets, _Entity entity):
     cdef bytes found = None
     if (
         entity.name == b"TEXT/PLAIN" and (entity.encoding == b"7BIT" or entity.encoding == b"8BIT")
-        and octets.isascii() and _is_unshifted(entity.charset)
+        and _is_ascii(octets) and _is_unshifted(entity.charset)
     ):
         found = _first_words(out, octets)
     if found is None:
@@ -321,7 +321,7 @@ cdef bytes _first_words(_Wire out, bytes octets):
         word = at
         # A run of words with one space each between them.
         while at < size and (
-            c" " < octets[at] <= c"~" or octets[at] == c" " and at + 1 < size and c" " < octets[at + 1] <= c"~"
+            _is_visible(octets[at]) or octets[at] == c" " and at + 1 < size and _is_visible(octets[at + 1])
         ):
             at += 1
         if at == word or at < size and not _is_space(octets[at]):
@@ -360,11 +360,6 @@ cdef int _add_structure(_Wire out, bytes octets, _Entity entity) except -1:
     out.put_octet(c" ")
     out.put(entity.extension)
     return out.put_octet(c")")
-
-
-cdef Py_ssize_t _count_lines(bytes octets, Py_ssize_t start, Py_ssize_t end) except -1:
-    """The last line counts without its line break too."""
-    return _count(octets, c"\n", start, end) + (end > start and octets[end - 1] != c"\n")
 
 
 cdef int _add_children(list parts, _Entity multipart, tuple prefix) except -1:

@@ -1,5 +1,5 @@
 # Octets, for whole.pyx, of which this is a part. All that touches memory itself is in `_cut`, `_find`,
-# `_count`, `_Wire.add` and `_Wire.since`, and checks its limits; the rest goes by indexes, which Cython checks.
+# `_count_lines`, `_Wire.add` and `_Wire.since`, and checks its limits; the rest goes by indexes, which Cython checks.
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cython cimport final, no_gc
@@ -22,15 +22,27 @@ cdef inline Py_ssize_t _find(bytes octets, char wanted, Py_ssize_t start, Py_ssi
     return -1 if found == NULL else found - base
 
 
-cdef inline Py_ssize_t _count(bytes octets, char wanted, Py_ssize_t start, Py_ssize_t end) except -2:
-    """octets.count(wanted, start, end)."""
-    cdef unsigned int count = 0
-    cdef char octet
+cdef inline bint _is_ascii(bytes octets) except -1:
+    """octets.isascii(), by a loop that compilers turn into one of 16 octets at a time."""
+    cdef unsigned char octet, seen = 0
+    for octet in octets:
+        seen |= octet
+    return seen < 0x80
+
+
+cdef Py_ssize_t _count_lines(bytes octets, Py_ssize_t start, Py_ssize_t end) except -2:
+    """Line feeds in octets[start:end]; the last line counts without one too. The same sort of loop."""
+    cdef unsigned char octet, block
+    cdef Py_ssize_t at = start, stop, count = 0
     if not 0 <= start <= end <= len(octets):
         raise IndexError("no such octets")
-    for octet in (<const char*> octets)[start:end]:
-        count += octet == wanted
-    return count
+    while at < end:
+        stop, block = min(at + 255, end), 0
+        for octet in (<const unsigned char*> octets)[at:stop]:
+            block += 1 if octet == c"\n" else 0
+        count += block
+        at = stop
+    return count + (end > start and octets[end - 1] != c"\n")
 
 
 @final
@@ -104,6 +116,14 @@ cdef inline bint _is_digit(unsigned char c) noexcept:
 
 cdef inline bint _is_letter(unsigned char c) noexcept:
     return c"a" <= (c | 0x20) <= c"z"
+
+
+cdef inline bint _is_visible(unsigned char c) noexcept:
+    return c" " < c <= c"~"
+
+
+cdef inline bint _is_name(unsigned char c) noexcept:  # ftext (RFC 5322 §3.6.8)
+    return _is_visible(c) and c != c":"
 
 
 cdef inline bint _is_token(unsigned char c) noexcept:  # RFC 2045 §5.1
