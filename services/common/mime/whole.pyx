@@ -43,6 +43,8 @@ class Unusual(Exception):
 
 
 include "whole_octets.pxi"
+include "whole_values.pxi"
+include "whole_content.pxi"
 
 
 @final
@@ -50,11 +52,8 @@ include "whole_octets.pxi"
 cdef class _Entity:
     cdef Py_ssize_t level, header_start, body_start, end
     cdef list children
-    cdef bytes name, wire, subtype, charset, boundary, encoding, fixed, md5, extension
-    cdef bint is_text, is_attachment, has_delimiters
-
-
-include "whole_values.pxi"
+    cdef _Content content
+    cdef bint has_delimiters
 
 
 def scan_whole(bytes octets not None):
@@ -124,7 +123,7 @@ cdef class _Walk:
             if entity is not None:
                 complete = self.read_header(entity, position, stop)
                 position = entity.body_start
-                if entity.boundary is None:
+                if entity.content.boundary is None:
                     if stop > position and self.text is None:
                         self.show(entity, position, stop)
                 else:
@@ -208,10 +207,10 @@ cdef class _Walk:
             multipart = self.open[place]
             if not multipart.has_delimiters:
                 continue
-            rest = end - start - len(multipart.boundary)
+            rest = end - start - len(multipart.content.boundary)
             if rest == 0 or rest == 2 and self.octets[end - 2] == self.octets[end - 1] == c"-":
-                for at in range(len(multipart.boundary)):
-                    if self.octets[start + at] != multipart.boundary[at]:
+                for at in range(len(multipart.content.boundary)):
+                    if self.octets[start + at] != multipart.content.boundary[at]:
                         break
                 else:
                     self.multipart, self.closes = multipart, rest == 2
@@ -220,63 +219,40 @@ cdef class _Walk:
 
     cdef bint read_header(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Answers whether it has its empty line before the delimiter."""
-        cdef bint is_top = entity is self.top
-        cdef list values = self.values if is_top else NO_VALUES.copy()
-        cdef Py_ssize_t beyond = -1 if self.multipart is None else self.newline + 1
-        cdef Py_ssize_t end = self.read_fields(start, stop, beyond, values, self.fields if is_top else None)
-        entity.body_start = max(start, stop) if end < 0 else end
-        _read_content(self.out, entity, values)
+        cdef Py_ssize_t end = self.header_end(start, stop)
+        cdef bint complete = end >= 0
+        cdef bytes name
+        if not complete:
+            end = max(start, stop)
+        entity.body_start = end
+        if entity is self.top:
+            _read_fields(self.octets, start, end, self.values, self.fields)
+            entity.content = _read_content(self.out, self.values)
+        else:
+            entity.content = _content_of_block(self.out, self.octets, start, end)
+        name = entity.content.name
         # A message in a message, or what takes its parts for such.
-        if entity.name == b"MESSAGE/RFC822" or entity.name == b"MESSAGE/GLOBAL" or entity.name == b"MULTIPART/DIGEST":
+        if name == b"MESSAGE/RFC822" or name == b"MESSAGE/GLOBAL" or name == b"MULTIPART/DIGEST":
             raise Unusual
-        return end >= 0
+        return complete
 
-    cdef Py_ssize_t read_fields(
-        self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t beyond, list values, list fields
-    ) except -2:
-        """Fields into `values`, of each name the first, and if it is not None all into `fields`.
-
-        Answers where the empty line ends; -1: there is none. A header whose last line ends at `stop`
-        has it in the line break there, which ends at `beyond`.
-        """
-        cdef bytes octets = self.octets, value
-        cdef Py_ssize_t line = start, name_end, colon, end, place
+    cdef Py_ssize_t header_end(self, Py_ssize_t start, Py_ssize_t stop) except -2:
+        """Where the empty line ends, which may be in the line break before a delimiter; -1: there is none."""
+        cdef Py_ssize_t line = start
         while line < stop:
-            name_end = line
-            while name_end < stop and _is_name(octets[name_end]):
-                name_end += 1
-            if name_end == line and octets[line] == c"\n":
+            if self.octets[line] == c"\n":
                 return line + 1
-            if name_end == line and octets[line] == c"\r" and line + 1 < stop and octets[line + 1] == c"\n":
+            if self.octets[line] == c"\r" and line + 1 < stop and self.octets[line + 1] == c"\n":
                 return line + 2
-            colon = name_end
-            while colon < stop and _is_blank(octets[colon]):
-                colon += 1
-            end = _find(octets, c"\n", name_end, stop)
-            if name_end > line and colon < stop and octets[colon] == c":":
-                # field = field-name ":" unstructured CRLF, with its folded lines (RFC 5322 §2.2.3)
-                while 0 <= end < stop - 1 and _is_blank(octets[end + 1]):
-                    end = _find(octets, c"\n", end + 1, stop)
-                if end < 0:
-                    end = stop
-                value = None
-                if fields is not None:
-                    value = _cut(octets, colon + 1, end)
-                    fields.append((_cut(octets, line, min(end + 1, stop)), _cut(octets, line, name_end), value))
-                place = _place(octets, line, name_end)
-                if place >= 0 and values[place] is None:
-                    if end - colon > MAX_VALUE:
-                        raise Unusual
-                    values[place] = _cut(octets, colon + 1, end) if value is None else value
-            if end < 0 or end == stop:
+            line = _find(self.octets, c"\n", line, stop) + 1
+            if line == 0:
                 return -1
-            line = end + 1
-        return beyond if line == stop else -1
+        return self.newline + 1 if line == stop and self.multipart is not None else -1
 
     cdef int show(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Makes the preview, if this is the text for it: one that is not attached, nor white space."""
         cdef bytes octets
-        if entity.is_attachment or not (entity.name == b"TEXT/PLAIN" or entity.name == b"TEXT/HTML"):
+        if entity.content.is_attachment or not (entity.content.name == b"TEXT/PLAIN" or entity.content.name == b"TEXT/HTML"):
             return 0
         octets = _cut(self.octets, start, min(stop, start + PREVIEW_OCTETS))
         if _after_space(octets, 0) < len(octets):
@@ -290,12 +266,12 @@ cdef class _Walk:
 cdef bytes _preview(_Wire out, bytes octets, _Entity entity):
     cdef bytes found = None
     if (
-        entity.name == b"TEXT/PLAIN" and (entity.encoding == b"7BIT" or entity.encoding == b"8BIT")
-        and _is_ascii(octets) and _is_unshifted(entity.charset)
+        entity.content.name == b"TEXT/PLAIN" and (entity.content.encoding == b"7BIT" or entity.content.encoding == b"8BIT")
+        and _is_ascii(octets) and _is_unshifted(entity.content.charset)
     ):
         found = _first_words(out, octets)
     if found is None:
-        return preview(octets, entity.encoding, entity.charset, entity.name == b"TEXT/HTML")
+        return preview(octets, entity.content.encoding, entity.content.charset, entity.content.name == b"TEXT/HTML")
     return found
 
 
@@ -343,22 +319,22 @@ cdef int _add_structure(_Wire out, bytes octets, _Entity entity) except -1:
         for child in entity.children:
             _add_structure(out, octets, child)
         out.put_octet(c" ")
-        out.put(entity.subtype)
+        out.put(entity.content.subtype)
     else:
-        if entity.boundary is not None:  # a multipart without parts is one text
-            _set_type(entity, TEXT_PLAIN)
-        out.put(entity.wire)
+        if entity.content.boundary is not None:  # a multipart without parts is one text
+            _set_type(entity.content, TEXT_PLAIN)  # no other has it: it has a boundary
+        out.put(entity.content.wire)
         out.put_octet(c" ")
-        out.put(entity.fixed)
+        out.put(entity.content.fixed)
         out.put_octet(c" ")
         out.add_number(entity.end - entity.body_start)
-        if entity.is_text:
+        if entity.content.is_text:
             out.put_octet(c" ")
             out.add_number(_count_lines(octets, entity.body_start, entity.end))
         out.put_octet(c" ")
-        out.put(entity.md5)
+        out.put(entity.content.md5)
     out.put_octet(c" ")
-    out.put(entity.extension)
+    out.put(entity.content.extension)
     return out.put_octet(c")")
 
 
@@ -374,8 +350,8 @@ cdef int _add_children(list parts, _Entity multipart, tuple prefix) except -1:
 
 cdef int _add_part(list parts, _Entity entity, tuple number) except -1:
     parts.append(new(Part, (
-        number, entity.header_start, entity.body_start, entity.end, entity.name, entity.encoding,
-        entity.charset, False, entity.body_start,
+        number, entity.header_start, entity.body_start, entity.end, entity.content.name, entity.content.encoding,
+        entity.content.charset, False, entity.body_start,
     )))
     if entity.children is not None:
         _add_children(parts, entity, number)

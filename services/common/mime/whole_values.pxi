@@ -50,6 +50,39 @@ cdef Py_ssize_t _place(bytes octets, Py_ssize_t start, Py_ssize_t end) except -2
     return LOCATION if _says(octets, start, end, b"location") else -1
 
 
+cdef int _read_fields(bytes octets, Py_ssize_t line, Py_ssize_t stop, list values, list fields) except -1:
+    """Of a block, into `values`, of each name the first, and if it is not None all into `fields`."""
+    cdef bytes value
+    cdef Py_ssize_t name_end, colon, end, place
+    while line < stop:
+        name_end = line
+        while name_end < stop and _is_name(octets[name_end]):
+            name_end += 1
+        colon = name_end
+        while colon < stop and _is_blank(octets[colon]):
+            colon += 1
+        end = _find(octets, c"\n", name_end, stop)
+        if name_end > line and colon < stop and octets[colon] == c":":
+            # field = field-name ":" unstructured CRLF, with its folded lines (RFC 5322 §2.2.3)
+            while 0 <= end < stop - 1 and _is_blank(octets[end + 1]):
+                end = _find(octets, c"\n", end + 1, stop)
+            if end < 0:
+                end = stop
+            value = None
+            if fields is not None:
+                value = _cut(octets, colon + 1, end)
+                fields.append((_cut(octets, line, min(end + 1, stop)), _cut(octets, line, name_end), value))
+            place = _place(octets, line, name_end)
+            if place >= 0 and values[place] is None:
+                if end - colon > MAX_VALUE:
+                    raise Unusual
+                values[place] = _cut(octets, colon + 1, end) if value is None else value
+        if end < 0:
+            return 0
+        line = end + 1
+    return 0
+
+
 cdef int _add_string(_Wire out, bytes value) except -1:
     """nstring of an unstructured field."""
     cdef Py_ssize_t start, end
@@ -207,173 +240,3 @@ cdef Py_ssize_t _add_mailbox(_Wire out, bytes value, Py_ssize_t start, Py_ssize_
     out.add(value, host, end)
     out.put(b'")')
     return end
-
-
-cdef int _read_content(_Wire out, _Entity entity, list values) except -1:
-    """What the Content-* fields say."""
-    cdef Py_ssize_t start
-    cdef bytes value = values[TYPE]
-    if value is None:
-        _set_type(entity, TEXT_PLAIN)
-    elif not _read_type(out, entity, value):
-        _set_type(entity, content_type(value))
-    _read_encoding(entity, values[ENCODING])
-    start = out.size
-    if entity.fixed is None or values[ID] is not None or values[DESCRIPTION] is not None:
-        _add_string(out, values[ID])
-        out.put_octet(c" ")
-        _add_string(out, values[DESCRIPTION])
-        out.put_octet(c" ")
-        out.put(quote(entity.encoding))
-        entity.fixed = out.take(start)
-    entity.md5, entity.extension = b"NIL", b"NIL NIL NIL"
-    if values[MD5] is not None:
-        _add_string(out, values[MD5])
-        entity.md5 = out.take(start)
-    if values[DISPOSITION] is not None or values[LANGUAGE] is not None or values[LOCATION] is not None:
-        _add_disposition(out, entity, values[DISPOSITION])
-        out.put_octet(c" ")
-        out.put(language_wire(values[LANGUAGE]))
-        out.put_octet(c" ")
-        _add_string(out, values[LOCATION])
-        entity.extension = out.take(start)
-    return 0
-
-
-cdef int _set_type(_Entity entity, kind) except -1:
-    """From a ContentType."""
-    entity.name, entity.wire, entity.subtype = kind.name, kind.wire, kind.subtype
-    entity.charset, entity.boundary, entity.is_text = kind.charset, kind.boundary, kind.is_text
-    return 0
-
-
-cdef bint _read_type(_Wire out, _Entity entity, bytes value) except -1:
-    """type "/" subtype *(";" parameter) (RFC 2045 §5.1)."""
-    cdef Py_ssize_t start = _after_space(value, 0), slash, end, parameters, mark = out.size
-    cdef bytes written
-    slash = _after_token(value, start)
-    if slash == start or slash == len(value) or value[slash] != c"/":
-        return False
-    end = _after_token(value, slash + 1)
-    if end == slash + 1:
-        return False
-    out.put_octet(c'"')
-    out.add_upper(value, start, slash)
-    out.put(b'" "')
-    out.add_upper(value, slash + 1, end)
-    out.put(b'" ')
-    parameters = out.size
-    entity.charset = entity.boundary = None
-    if not _add_parameters(out, entity, value, end):
-        out.size = mark
-        return False
-    entity.is_text = _says(value, start, slash, b"text")
-    if entity.charset is None:
-        entity.charset = b""
-        if entity.is_text:  # RFC 2046 §4.1.2
-            entity.charset = b"us-ascii"
-            written = out.take(parameters)
-            out.put(b'("CHARSET" "us-ascii"')
-            out.put(b")" if written == b"NIL" else b" " + _cut(written, 1, len(written)))
-    if not _says(value, start, slash, b"multipart"):
-        entity.boundary = None
-    else:
-        entity.boundary = b"" if entity.boundary is None else entity.boundary.rstrip()
-        if not 0 < len(entity.boundary) <= MAX_BOUNDARY:
-            out.size = mark
-            return False
-        entity.subtype = out.since(mark + slash - start + 3)
-    entity.wire = out.take(mark)
-    if _says(value, start, end, b"text/plain"):
-        entity.name = b"TEXT/PLAIN"
-    elif _says(value, start, end, b"text/html"):
-        entity.name = b"TEXT/HTML"
-    else:
-        out.add_upper(value, start, end)
-        entity.name = out.take(mark)
-    return True
-
-
-cdef bint _add_parameters(_Wire out, _Entity entity, bytes value, Py_ssize_t at) except -1:
-    """*(";" name "=" (token / quoted-string)); False: one is of another form, and all are taken back.
-
-    Nothing folded within, no sections (RFC 2231), no quoted pairs. Of an entity's Content-Type the
-    charset and the boundary are kept.
-    """
-    cdef Py_ssize_t size = len(value), mark = out.size, name, name_end, start, end, count = 0
-    while True:
-        at = _after_space(value, at)
-        name = size if at == size else _after_space(value, at + 1)
-        if name == size and (at == size or value[at] == c";"):
-            out.put(b'")' if count else b"NIL")
-            return True
-        name_end = name
-        while name_end < size and value[name_end] != c"*" and _is_token(value[name_end]):
-            name_end += 1
-        if value[at] != c";" or name_end == name or name_end == size or value[name_end] != c"=" or count == 20:
-            break
-        at = start = name_end + 1
-        if at < size and value[at] == c'"':
-            start += 1
-            end = _after_plain(value, start)
-            if end == size or value[end] != c'"':
-                break
-            at = end + 1
-        else:
-            while at < size and _is_bare(value[at]):
-                at += 1
-            end = at
-            if end == start:
-                break
-        out.put(b'" "' if count else b'("')
-        out.add_upper(value, name, name_end)
-        out.put(b'" "')
-        out.add(value, start, end)
-        count += 1
-        if entity is not None:
-            if entity.charset is None and _says(value, name, name_end, b"charset"):
-                entity.charset = _cut(value, start, end)
-            elif entity.boundary is None and _says(value, name, name_end, b"boundary"):
-                entity.boundary = _cut(value, start, end)
-    out.size = mark
-    return False
-
-
-cdef int _read_encoding(_Entity entity, bytes value) except -1:
-    cdef Py_ssize_t start, end
-    if value is None:
-        entity.encoding, entity.fixed = b"7BIT", b'NIL NIL "7BIT"'
-        return 0
-    start, end = _after_space(value, 0), len(value)
-    while end > start and _is_space(value[end - 1]):
-        end -= 1
-    if _says(value, start, end, b"7bit"):
-        entity.encoding, entity.fixed = b"7BIT", b'NIL NIL "7BIT"'
-    elif _says(value, start, end, b"quoted-printable"):
-        entity.encoding, entity.fixed = b"QUOTED-PRINTABLE", b'NIL NIL "QUOTED-PRINTABLE"'
-    elif _says(value, start, end, b"base64"):
-        entity.encoding, entity.fixed = b"BASE64", b'NIL NIL "BASE64"'
-    elif _says(value, start, end, b"8bit"):
-        entity.encoding, entity.fixed = b"8BIT", b'NIL NIL "8BIT"'
-    else:
-        entity.encoding, entity.fixed = transfer_encoding(value), None
-    return 0
-
-
-cdef int _add_disposition(_Wire out, _Entity entity, bytes value) except -1:
-    """body-fld-dsp (RFC 2183)."""
-    cdef Py_ssize_t start, end, mark = out.size
-    if value is None:
-        return out.put(b"NIL")
-    start = _after_space(value, 0)
-    end = _after_token(value, start)
-    if end > start:
-        out.put(b'("')
-        out.add_upper(value, start, end)
-        out.put(b'" ')
-        if _add_parameters(out, None, value, end):
-            entity.is_attachment = _says(value, start, end, b"attachment")
-            return out.put_octet(c")")
-    out.size = mark
-    wire, entity.is_attachment = disposition_wire(value)
-    return out.put(wire)
