@@ -31,6 +31,7 @@ cdef Py_ssize_t MAX_WHOLE = 64 * 1024  # MAX_HEADER
 cdef Py_ssize_t MAX_VALUE = 16 * 1024  # MAX_FIELD
 cdef Py_ssize_t MAX_PARTS = 100
 cdef Py_ssize_t MAX_DEPTH = 20
+cdef Py_ssize_t MAX_PARAMETERS = 20
 
 cdef Py_ssize_t MAX_ID = MAX_MESSAGE_ID, MAX_ADDRESSES = _MAX_ADDRESSES, MAX_BOUNDARY = _MAX_BOUNDARY
 cdef Py_ssize_t MAX_LINE = _MAX_LINE, MAX_PREVIEW = _MAX_PREVIEW, PREVIEW_OCTETS = _PREVIEW_OCTETS
@@ -251,27 +252,25 @@ cdef class _Walk:
 
     cdef int show(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Makes the preview, if this is the text for it: one that is not attached, nor white space."""
-        cdef bytes octets
-        if entity.content.is_attachment or not (entity.content.name == b"TEXT/PLAIN" or entity.content.name == b"TEXT/HTML"):
+        cdef bytes octets, name = entity.content.name
+        if entity.content.is_attachment or not (name == b"TEXT/PLAIN" or name == b"TEXT/HTML"):
             return 0
         octets = _cut(self.octets, start, min(stop, start + PREVIEW_OCTETS))
         if _after_space(octets, 0) < len(octets):
-            self.text = _preview(self.out, octets, entity)
+            self.text = _preview(self.out, octets, entity.content)
         return 0
 
 
 # What is rendered.
 
 
-cdef bytes _preview(_Wire out, bytes octets, _Entity entity):
+cdef bytes _preview(_Wire out, bytes octets, _Content content):
     cdef bytes found = None
-    if (
-        entity.content.name == b"TEXT/PLAIN" and (entity.content.encoding == b"7BIT" or entity.content.encoding == b"8BIT")
-        and _is_ascii(octets) and _is_unshifted(entity.content.charset)
-    ):
+    cdef bint as_is = content.encoding == b"7BIT" or content.encoding == b"8BIT"
+    if as_is and content.name == b"TEXT/PLAIN" and _is_ascii(octets) and _is_unshifted(content.charset):
         found = _first_words(out, octets)
     if found is None:
-        return preview(octets, entity.content.encoding, entity.content.charset, entity.content.name == b"TEXT/HTML")
+        return preview(octets, content.encoding, content.charset, content.name == b"TEXT/HTML")
     return found
 
 
@@ -314,27 +313,29 @@ cdef bytes _first_words(_Wire out, bytes octets):
 cdef int _add_structure(_Wire out, bytes octets, _Entity entity) except -1:
     """BODYSTRUCTURE (RFC 9051 §7.5.2)."""
     cdef _Entity child
+    cdef _Content content = entity.content
     out.put_octet(c"(")
     if entity.children is not None:
         for child in entity.children:
             _add_structure(out, octets, child)
         out.put_octet(c" ")
-        out.put(entity.content.subtype)
+        out.put(content.subtype)
     else:
-        if entity.content.boundary is not None:  # a multipart without parts is one text
-            _set_type(entity.content, TEXT_PLAIN)  # no other has it: it has a boundary
-        out.put(entity.content.wire)
+        if content.boundary is not None:
+            # A multipart without parts is one text. (This content is not among those remembered.)
+            _set_type(content, TEXT_PLAIN)
+        out.put(content.wire)
         out.put_octet(c" ")
-        out.put(entity.content.fixed)
+        out.put(content.fixed)
         out.put_octet(c" ")
         out.add_number(entity.end - entity.body_start)
-        if entity.content.is_text:
+        if content.is_text:
             out.put_octet(c" ")
             out.add_number(_count_lines(octets, entity.body_start, entity.end))
         out.put_octet(c" ")
-        out.put(entity.content.md5)
+        out.put(content.md5)
     out.put_octet(c" ")
-    out.put(entity.content.extension)
+    out.put(content.extension)
     return out.put_octet(c")")
 
 
@@ -349,9 +350,10 @@ cdef int _add_children(list parts, _Entity multipart, tuple prefix) except -1:
 
 
 cdef int _add_part(list parts, _Entity entity, tuple number) except -1:
+    cdef _Content content = entity.content
     parts.append(new(Part, (
-        number, entity.header_start, entity.body_start, entity.end, entity.content.name, entity.content.encoding,
-        entity.content.charset, False, entity.body_start,
+        number, entity.header_start, entity.body_start, entity.end, content.name, content.encoding,
+        content.charset, False, entity.body_start,
     )))
     if entity.children is not None:
         _add_children(parts, entity, number)

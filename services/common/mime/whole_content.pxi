@@ -122,8 +122,8 @@ cdef bint _read_type(_Wire out, _Content content, bytes value) except -1:
 cdef bint _add_parameters(_Wire out, _Content content, bytes value, Py_ssize_t at) except -1:
     """*(";" name "=" (token / quoted-string)); False: one is of another form, and all are taken back.
 
-    Nothing folded within, no sections (RFC 2231), no quoted pairs. Of an entity's Content-Type the
-    charset and the boundary are kept.
+    No sections (RFC 2231), no quoted pairs, nothing folded in a value. Of a Content-Type the charset
+    and the boundary are kept in `content`, which is None for any other field.
     """
     cdef Py_ssize_t size = len(value), mark = out.size, name, name_end, start, end, count = 0
     while True:
@@ -135,7 +135,9 @@ cdef bint _add_parameters(_Wire out, _Content content, bytes value, Py_ssize_t a
         name_end = name
         while name_end < size and value[name_end] != c"*" and _is_token(value[name_end]):
             name_end += 1
-        if value[at] != c";" or name_end == name or name_end == size or value[name_end] != c"=" or count == 20:
+        if value[at] != c";" or name_end == name or name_end == size or value[name_end] != c"=":
+            break
+        if count == MAX_PARAMETERS:
             break
         at = start = name_end + 1
         if at < size and value[at] == c'"':

@@ -19,7 +19,9 @@ cdef Py_ssize_t _place(bytes octets, Py_ssize_t start, Py_ssize_t end) except -2
     if size == 3:
         return BCC if _says(octets, start, end, b"bcc") else -1
     if size == 4:
-        return DATE if _says(octets, start, end, b"date") else FROM if _says(octets, start, end, b"from") else -1
+        if _says(octets, start, end, b"date"):
+            return DATE
+        return FROM if _says(octets, start, end, b"from") else -1
     if size == 6:
         return SENDER if _says(octets, start, end, b"sender") else -1
     if size == 7:
@@ -233,7 +235,9 @@ cdef Py_ssize_t _add_address(_Wire out, bytes value, Py_ssize_t start) except -2
     return _add_mailbox(out, value, start, host, at) + 1
 
 
-cdef Py_ssize_t _add_mailbox(_Wire out, bytes value, Py_ssize_t start, Py_ssize_t host, Py_ssize_t end) except -2:
+cdef Py_ssize_t _add_mailbox(
+    _Wire out, bytes value, Py_ssize_t start, Py_ssize_t host, Py_ssize_t end
+) except -2:
     out.put(b' "')
     out.add(value, start, host - 1)
     out.put(b'" "')
