@@ -2,6 +2,9 @@
 PY := .venv/bin/python
 PYTHON ?= python3
 PROTOS := $(wildcard proto/buuta/v1/*.proto)
+# The compiled part of the scanner, and what it is made of.
+COMPILED := services/common/mime/whole.c services/common/mime/whole.*.so
+SCANNER := setup.py $(wildcard services/common/mime/whole*.p[xy]*)
 
 .PHONY: help run test test-containers test-cluster images check gen lock clean
 help: ## this list
@@ -46,11 +49,14 @@ lock: .venv/.dev ## pin all requirements anew from pyproject.toml
 			-o requirements/$$e.txt pyproject.toml || exit 1; \
 		sed -i '/^# WARNING: pip install will require/,/^buuta @/d' requirements/$$e.txt; done
 
-.venv/.run: requirements/run.txt
-	@echo "Installing what is needed into .venv: once, and it takes some minutes"
+.venv/.run: requirements/run.txt $(SCANNER)
+	@echo "Installing what is needed into .venv: the first time it takes some minutes"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PY) -m pip install -q --require-hashes -r requirements/run.txt
-	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e . # for .venv/bin/buuta
+	@rm -f $(COMPILED)
+	@$(PY) -m pip install -qq --no-deps --no-build-isolation -e . # for .venv/bin/buuta; compiles the scanner
+	@$(PY) -c 'from services.common.mime.scanner import COMPILED as c; exit(not c)' || \
+		echo "Without a C compiler and Python's headers the scanner runs in Python: that takes more CPU"
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run
@@ -59,4 +65,4 @@ lock: .venv/.dev ## pin all requirements anew from pyproject.toml
 	@touch $@
 
 clean: ## remove what was built (not ./var, where the mail is)
-	rm -rf .venv build dist buuta.egg-info buuta/v1 .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist buuta.egg-info buuta/v1 .mypy_cache .ruff_cache .pytest_cache $(COMPILED)

@@ -6,9 +6,9 @@ front ends use the small helpers (`body_from_structure`, `select_fields`).
 """
 
 from services.common.mime.header import decode_words, iterate_fields, select_fields
-from services.common.mime.scanner import Scan, Scanner
+from services.common.mime.scan import Part, Scan
+from services.common.mime.scanner import Scanner
 from services.common.mime.sections import Section, section_range
-from services.common.mime.structure import Part
 from services.common.mime.text import TextDecoder, decoded_text
 from services.common.mime.wire import body_from_structure, nstring, parse, quote
 

@@ -1,284 +1,58 @@
-"""One pass over a message, in chunks as they come, to everything FETCH and SEARCH ask of its structure.
+"""The scanner: octets in, in chunks as they come, and at the end everything FETCH and SEARCH ask for.
 
-Invariants: any octets in any chunking give the same `Scan`, and nothing
-raises; no body is kept. What is kept is bounded: header blocks of
-`MAX_HEADER` each and `MAX_HEADERS` in all, `MAX_PARTS` parts, `MAX_DEPTH`
-levels. Past a limit a message is still served, only taken apart less far.
-
-Buffering: small chunks are joined until `step` octets wait, so a message that
-arrives whole is scanned by a few searches over one bytes object. Most messages
-are short, and what they cost is the number of calls, not that of octets: the
-steps below are few, and nothing is looked for twice.
+A message that is there whole at the end, as most are, goes to the compiled `scan_whole`
+where that was built (setup.py). What it leaves, and what comes piece by piece, goes to
+`Walk`, which is the reference: both find the same, and neither raises.
 """
 
-import re
-from typing import NamedTuple
+from services.common.mime.scan import Scan
+from services.common.mime.walk import Walk
 
-from services.common.mime.content import MESSAGE, TEXT_PLAIN
-from services.common.mime.delimiters import NOT_FOUND, Delimiters
-from services.common.mime.envelope import envelope, sent_date
-from services.common.mime.header import Field, first_values, split_fields, unfold
-from services.common.mime.structure import (
-    Node,
-    Part,
-    body_structure,
-    content_of,
-    content_of_block,
-    part_table,
-)
-from services.common.mime.text import PREVIEW_OCTETS, preview
+try:
+    from services.common.mime.whole import scan_whole
 
-MAX_HEADER = 256 * 1024
-MAX_HEADERS = 1024 * 1024
-MAX_PARTS = 1000
-MAX_DEPTH = 100
-MAX_MESSAGE_ID = 998  # a line (RFC 5322 §2.1.1)
-_STEP = 16 * 1024
+    COMPILED = True
+except ImportError:  # there was no C compiler: the same, but slower
+    COMPILED = False
 
-_HEADER_END = re.compile(rb"\n\r?\n").search
-# A preview is made of these.
-_SHOWN = frozenset((b"TEXT/PLAIN", b"TEXT/HTML"))
+    def scan_whole(octets: bytes) -> Scan | None:
+        return None
 
 
-class Scan(NamedTuple):
-    """What is known of a message. `header` is its block with the empty line, cut at MAX_HEADER."""
-
-    size: int
-    envelope: bytes
-    body_structure: bytes
-    header: bytes
-    header_size: int
-    fields: list[Field]  # of `header`
-    message_id: bytes
-    date: int | None  # days since 1970-01-01 of the Date field
-    preview: bytes
-    parts: tuple[Part, ...]
-    pure_7bit: bool  # neither 8-bit octets nor NUL
+# Fewer octets wait: all that a request may have inline (services/store/incoming.py).
+_STEP = 64 * 1024 + 1
 
 
 class Scanner:
-    """`feed` chunks, then `finish`. Positions are within the octets at hand; `_base` is where those begin."""
+    """`feed` chunks, then `finish`."""
+
+    __slots__ = ("_step", "_waiting", "_waiting_size", "_walk")
 
     def __init__(self, step: int = _STEP) -> None:
         self._step = step
         self._waiting: list[bytes] = []
         self._waiting_size = 0
-        # Every header begins behind a newline; the message's own behind one that is made up.
-        self._rest = b"\n"  # octets already looked at that the next ones may complete
-        self._base = -1
-        self._position = 1  # up to which `_rest` is dealt with
-        self._pure = True
-        self._top = Node(0)
-        self._open = [self._top]  # from the message down to the entity being read
-        self._in_header = True
-        self._cut: bytes | None = None  # the kept beginning of a header block over its limit
-        self._headers_left = MAX_HEADERS
-        self._header = b""  # the message's own
-        self._fields: list[Field] = []
-        self._values: dict[bytes, bytes] = {}
-        self._part_count = 1
-        self._messages = 0  # how many of the open entities hold a message
-        self._delimiters: Delimiters | None = None  # of the open multiparts
-        self._newlines = 0  # of all stretches whose lines BODYSTRUCTURE tells
-        self._counted = 0  # how far they have been counted, from the start of the message
-        self._counting = False  # whether those that come now count
-        self._preview_of: Node | None = None
-        self._preview: list[bytes] = []
-        self._preview_left = PREVIEW_OCTETS
+        self._walk: Walk | None = None  # once octets had to be looked at
 
     def feed(self, chunk: bytes) -> None:
         self._waiting.append(chunk)
         self._waiting_size += len(chunk)
-        # A long header is looked at again only when it has doubled.
-        if self._waiting_size >= self._step and self._waiting_size >= len(self._rest):
-            self._scan(False)
+        if self._waiting_size >= self._step:
+            self._go_on()
 
     def finish(self) -> Scan:
-        self._scan(True)
-        top, values, shown = self._top, self._values, self._preview_of
-        text = b""
-        if shown is not None:
-            kind = shown.type
-            text = preview(
-                b"".join(self._preview), shown.content.encoding, kind.charset, kind.name == b"TEXT/HTML"
-            )
-        return Scan(
-            top.end,
-            top.envelope,
-            body_structure(top),
-            self._header,
-            top.body_start,
-            self._fields,
-            unfold(values.get(b"message-id", b"")[:MAX_MESSAGE_ID]),
-            sent_date(values.get(b"date")),
-            text,
-            part_table(top),
-            self._pure,
-        )
+        octets = b"".join(self._waiting)
+        if self._walk is None:
+            found = scan_whole(octets)
+            if found is not None:
+                return found
+            self._walk = Walk()
+        return self._walk.finish(octets)
 
-    def _scan(self, final: bool) -> None:
-        fresh = b"".join(self._waiting)
-        self._waiting, self._waiting_size = [], 0
-        if self._pure:
-            self._pure = fresh.isascii() and 0 not in fresh
-        data = self._rest + fresh
-        position = self._scan_entities(data, self._position, final)
-        if final:
-            self._close(0, data, len(data))
-            return
-        # What may be the line break before a delimiter stays, and the octet before that.
-        keep = max(0, position - 3)
-        self._rest = data[keep:]
-        self._position = position - keep
-        self._count(data, self._base + keep)
-        self._base += keep
-
-    def _scan_entities(self, data: bytes, position: int, final: bool) -> int:
-        """Each turn takes the innermost entity up to the next delimiter, or to what begins inside it.
-
-        Answers up to where all is dealt with. While a header is read the position stays at its start
-        (unless the header is being cut).
-        """
-        while True:
-            newline, after, level, closes = NOT_FOUND
-            if self._delimiters is not None:
-                newline, after, level, closes = self._delimiters.find(
-                    data, position - 1, final, self._part_count < MAX_PARTS
-                )
-            stop = len(data)
-            if level >= 0:  # the line break before a delimiter belongs to it (RFC 2046 §5.1.1)
-                stop = newline - 1 if data[newline - 1] == 13 else newline
-            if self._in_header:
-                match = _HEADER_END(data, position - 1, newline + 1 if newline >= 0 else stop)
-                if match is not None:
-                    end = match.end()
-                elif level >= 0 or final:  # it lacks its empty line
-                    end = max(position, stop)
-                else:
-                    return self._wait_in_header(data, position, newline)
-                is_leaf = self._end_header(data, position, end)
-                position = end
-                if not is_leaf and (level < 0 or match is not None):
-                    continue
-            if level < 0 and not final and self._delimiters is not None:
-                # A delimiter that is not complete yet, if only by its first octets.
-                stop = newline - 1 if newline >= 0 else stop - len(self._delimiters.needle)
-            if self._open[-1] is self._preview_of and stop > position:
-                self._show(data, position, stop)
-            if level < 0:
-                return stop if stop > position else position
-            self._close(level + 1, data, stop)
-            position = after
-            multipart = self._open[-1]
-            if closes:
-                self._in_header = False
-                self._end_multipart(multipart)
-            else:
-                child = Node(self._base + after)
-                multipart.children.append(child)
-                self._begin(child)
-            # A multipart without parts will be shown as text.
-            self._counting = self._messages > 0 or not multipart.children
-
-    def _wait_in_header(self, data: bytes, start: int, newline: int) -> int:
-        allowed = min(MAX_HEADER, self._headers_left)
-        if self._cut is None:
-            if len(data) - start <= allowed + 2:
-                return start
-            self._cut = data[start : start + allowed]
-        # At the end may be the beginning of an empty line or of a delimiter.
-        end = newline - 1 if newline >= 0 else len(data) - 2
-        if self._delimiters is not None:
-            end = min(end, len(data) - len(self._delimiters.needle))
-        return max(start, end)
-
-    def _end_header(self, data: bytes, start: int, end: int) -> bool:
-        """The innermost entity's header is complete. Answers whether the entity holds no other."""
-        block = data[start:end] if self._cut is None else self._cut
-        if len(block) > MAX_HEADER or len(block) > self._headers_left:
-            block = block[: min(MAX_HEADER, self._headers_left)]
-        self._cut = None
-        self._headers_left -= len(block)
-        self._in_header = False
-        node = self._open[-1]
-        parent = None if node is self._top else self._open[-2]
-        if parent is None or parent.message is node:
-            fields = split_fields(block)
-            values = first_values(fields)
-            node.envelope, content = envelope(values), content_of(values)
-            if parent is None:
-                self._header, self._fields, self._values = block, fields, values
-        else:
-            content = content_of_block(block)
-        place = node.body_start = self._base + end
-        node.lines = -self._count(data, place)
-        node.content = content
-        kind = content.type or (TEXT_PLAIN if parent is None else parent.default)
-        if kind.leaf is kind or self._part_count >= MAX_PARTS or len(self._open) >= MAX_DEPTH:
-            node.type = kind = kind.leaf
-            self._counting = kind.is_text or self._messages > 0
-            if self._preview_of is None and kind.name in _SHOWN and not content.is_attachment:
-                self._preview_of = node
-            return True
-        node.type = kind
-        self._counting = True
-        if kind.boundary is None:
-            node.message = Node(place)
-            node.message.lines = node.lines  # none, if a delimiter follows at once
-            self._messages += 1
-            self._begin(node.message)
-        else:
-            if kind.name == b"MULTIPART/DIGEST":
-                node.default = MESSAGE
-            self._delimiters = Delimiters(kind.boundary, len(self._open) - 1, self._delimiters)
-            node.delimiters = self._delimiters
-        return False
-
-    def _begin(self, node: Node) -> None:
-        self._open.append(node)
-        self._part_count += 1
-        self._in_header = True
-
-    def _close(self, count: int, data: bytes, end: int) -> None:
-        """Ends all open entities but the outer `count`."""
-        if len(self._open) == count:
-            return
-        stop = self._base + end
-        if stop < self._open[-1].body_start:
-            stop = self._open[-1].body_start
-        # The last line counts without its line break too.
-        lines = self._count(data, stop) + (data[stop - self._base - 1] != 10)
-        for node in reversed(self._open[count:]):
-            node.end = stop
-            node.lines += lines if stop > node.body_start else self._newlines
-            if node.message is not None:
-                self._messages -= 1
-            if node.delimiters is not None:
-                self._end_multipart(node)
-            if node is self._preview_of:
-                self._end_preview()
-        del self._open[count:]
-
-    def _end_multipart(self, node: Node) -> None:
-        if node.delimiters is not None:
-            self._delimiters, node.delimiters = node.delimiters.outside, None
-
-    def _show(self, data: bytes, start: int, end: int) -> None:
-        """Keeps the beginning of the text that the preview is made from."""
-        piece = data[start : min(end, start + self._preview_left)]
-        self._preview.append(piece)
-        self._preview_left -= len(piece)
-
-    def _end_preview(self) -> None:
-        """A text of white space is passed over."""
-        shown = b"".join(self._preview)
-        if not shown or shown.isspace():
-            self._preview_of, self._preview, self._preview_left = None, [], PREVIEW_OCTETS
-
-    def _count(self, data: bytes, place: int) -> int:
-        """Goes on to a place in the message; answers the newlines that counted so far."""
-        if place > self._counted:
-            if self._counting:
-                self._newlines += data.count(b"\n", self._counted - self._base, place - self._base)
-            self._counted = place
-        return self._newlines
+    def _go_on(self) -> None:
+        if self._walk is None:
+            self._walk = Walk()
+        # A long header is looked at again only when it has doubled.
+        if self._waiting_size >= self._walk.unfinished:
+            self._walk.feed(b"".join(self._waiting))
+            self._waiting, self._waiting_size = [], 0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Protocol
 
-from services.common.mime.structure import Part
+from services.common.mime.scan import Part
 
 
 class Section(IntEnum):

@@ -5,7 +5,6 @@ tree is bounded by the scanner's limits however large the message is.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from services.common.mime.content import (
     TEXT_PLAIN,
@@ -18,6 +17,7 @@ from services.common.mime.content import (
 from services.common.mime.delimiters import Delimiters
 from services.common.mime.envelope import EMPTY
 from services.common.mime.header import first_values, split_fields, unfold
+from services.common.mime.scan import Part
 from services.common.mime.wire import NIL, quote
 
 # Only short header blocks are remembered, so that the cache stays small whatever arrives.
@@ -26,25 +26,6 @@ _CACHE_SIZE = 1024
 
 _FIELDS = b"content-id content-description content-md5 content-disposition content-language content-location"
 _MORE = frozenset(_FIELDS.split())
-
-
-class Part(NamedTuple):
-    """Where the octets of one IMAP part number are (RFC 9051 §6.4.5.1).
-
-    MIME is [header_start, body_start), the part itself [body_start, end). Of an
-    encapsulated message (`is_message`) HEADER is [body_start, text_start) and
-    TEXT [text_start, end). Types and encodings are in upper case.
-    """
-
-    number: tuple[int, ...]
-    header_start: int
-    body_start: int
-    end: int
-    content_type: bytes
-    encoding: bytes
-    charset: bytes
-    is_message: bool = False
-    text_start: int = 0
 
 
 class Content:

@@ -10,6 +10,8 @@ from services.common.mime.address import MAX_ADDRESSES, address_list, parse_addr
 from services.common.mime.envelope import sent_date
 from tests.common.mime.samples import crlf, scan
 
+pytestmark = pytest.mark.usefixtures("either_scanner")
+
 ADDRESSES = [
     (b"a@example.com", b'((NIL NIL "a" "example.com"))'),
     (b"Ann Example <ann@example.com>", b'(("Ann Example" NIL "ann" "example.com"))'),
@@ -100,6 +102,7 @@ DATES = [
     (b"Thu,\r\n 13 Feb 2020 10:00:00 +0000", 18305),
     (b"31 Feb 2020 10:00:00 +0000", None),
     (b"2020-02-13", None),
+    (b"28 01  2000 29 Dec 30", 22277),
     (b"", None),
     (None, None),
 ]

@@ -5,6 +5,8 @@ import pytest
 from services.common.mime import Section, section_range
 from tests.common.mime.samples import NESTED, crlf, scan
 
+pytestmark = pytest.mark.usefixtures("either_scanner")
+
 WHOLE, HEADER, TEXT, MIME = Section.WHOLE, Section.HEADER, Section.TEXT, Section.MIME
 
 SECTIONS = [

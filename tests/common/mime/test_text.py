@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from services.common.mime import TextDecoder, decoded_text
 from tests.common.mime.samples import crlf, scan
 
+pytestmark = pytest.mark.usefixtures("either_scanner")
+
 
 @pytest.mark.parametrize(
     ("octets", "encoding", "charset", "text"),

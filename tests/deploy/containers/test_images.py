@@ -51,8 +51,20 @@ def test_an_image_holds_its_service_alone(engine: docker.DockerClient, service: 
         code, output = box.run("ls", "/app/services")
         assert code == 0
         assert set(output.split()) == {"__init__.py", "__pycache__", "common", service}
-        modules = ("redis", "minio", "argon2", "grpc_tools", "pytest", "pip", "ensurepip", "setuptools")
+        modules = (
+            "redis",
+            "minio",
+            "argon2",
+            "grpc_tools",
+            "pytest",
+            "pip",
+            "ensurepip",
+            "setuptools",
+            "Cython",
+        )
         own = ("redis", "minio", "argon2") if service == "store" else ()
+        code, output = box.run("python", "-c", "import services.common.mime.whole")
+        assert code == 0, f"the scanner is not compiled: {output}"
         for module in modules:
             code, output = box.run("python", "-c", f"import {module}")
             assert (code == 0) == (module in own), f"{module}: {output}"

@@ -1,0 +1,3 @@
+from services.common.mime.scan import Scan
+
+def scan_whole(octets: bytes) -> Scan | None: ...

@@ -1,0 +1,360 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, nonecheck=True
+"""The scanner's fast twin: for a message that is there whole and of a shape nearly all mail has.
+
+The reference is the Python scanner (`walk.py` and what it calls). This finds the same,
+octet for octet, and leaves to it what is unusual: one value to the function that reads
+such values there, a whole message by answering None. Tests hold the two side by side.
+
+Hostile octets find no pointers here: they are read by indexes that Cython checks, and by
+the few functions in `whole_octets.pxi` that check their limits themselves.
+"""
+
+from datetime import date
+
+from services.common.mime.address import MAX_ADDRESSES as _MAX_ADDRESSES
+from services.common.mime.address import address_list
+from services.common.mime.content import TEXT_PLAIN, content_type, disposition_wire, language_wire
+from services.common.mime.content import transfer_encoding
+from services.common.mime.delimiters import MAX_BOUNDARY as _MAX_BOUNDARY
+from services.common.mime.delimiters import MAX_LINE as _MAX_LINE
+from services.common.mime.envelope import sent_date
+from services.common.mime.header import unfold
+from services.common.mime.scan import Part, Scan
+from services.common.mime.text import MAX_PREVIEW as _MAX_PREVIEW
+from services.common.mime.text import PREVIEW_OCTETS as _PREVIEW_OCTETS
+from services.common.mime.text import preview
+from services.common.mime.walk import MAX_MESSAGE_ID
+from services.common.mime.wire import quote
+
+# All well below the limits of the Python scanner, which so are its own affair.
+cdef Py_ssize_t MAX_WHOLE = 64 * 1024  # MAX_HEADER
+cdef Py_ssize_t MAX_VALUE = 16 * 1024  # MAX_FIELD
+cdef Py_ssize_t MAX_PARTS = 100
+cdef Py_ssize_t MAX_DEPTH = 20
+cdef Py_ssize_t MAX_PARAMETERS = 20
+
+cdef Py_ssize_t MAX_ID = MAX_MESSAGE_ID, MAX_ADDRESSES = _MAX_ADDRESSES, MAX_BOUNDARY = _MAX_BOUNDARY
+cdef Py_ssize_t MAX_LINE = _MAX_LINE, MAX_PREVIEW = _MAX_PREVIEW, PREVIEW_OCTETS = _PREVIEW_OCTETS
+cdef tuple SHIFTING = (b"UTF-7", b"ISO-2022", b"HZ", b"UTF-16", b"UTF-32")
+cdef object new = tuple.__new__
+
+
+class Unusual(Exception):
+    """The Python scanner has to do it."""
+
+
+include "whole_octets.pxi"
+include "whole_values.pxi"
+include "whole_content.pxi"
+
+
+@final
+@no_gc
+cdef class _Entity:
+    cdef Py_ssize_t level, header_start, body_start, end
+    cdef list children
+    cdef _Content content
+    cdef bint has_delimiters
+
+
+def scan_whole(bytes octets not None):
+    """What the Python scanner finds; None: it has to do it."""
+    if len(octets) > MAX_WHOLE:
+        return None
+    try:
+        return _scan(octets)
+    except (Unusual, IndexError):  # an index past the end would be a mistake here, and no harm
+        return None
+
+
+cdef object _scan(bytes octets):
+    cdef _Walk walk = _Walk.__new__(_Walk)
+    walk.octets = octets
+    walk.run()
+    cdef _Entity top = walk.top
+    cdef list parts = []
+    _add_structure(walk.out, octets, top)
+    structure = walk.out.take(0)
+    if top.children is None:
+        _add_part(parts, top, (1,))
+    else:
+        _add_children(parts, top, ())
+    return new(Scan, (
+        len(octets), _envelope(walk.out, walk.values), structure, _cut(octets, 0, top.body_start),
+        top.body_start, walk.fields, _message_id(walk.values[MESSAGE_ID]), _sent_date(walk.values[DATE]),
+        walk.text or b"", tuple(parts), _is_ascii(octets) and _find(octets, 0, 0, len(octets)) < 0,
+    ))
+
+
+# The entities.
+
+
+@final
+@no_gc
+cdef class _Walk:
+    """As in walk.py, for all octets at once."""
+
+    cdef bytes octets, text  # None: no text for the preview was found yet
+    cdef _Wire out
+    cdef list open, fields, values
+    cdef Py_ssize_t part_count
+    cdef Py_ssize_t multiparts  # how many are open and not closed by a delimiter of their own
+    cdef Py_ssize_t newline, after  # around the delimiter that comes next
+    cdef _Entity top
+    cdef _Entity multipart  # whose delimiter that is; None: there is none
+    cdef bint closes
+
+    def __cinit__(self):
+        self.out = _Wire.__new__(_Wire)
+        self.open, self.fields, self.values = [], [], NO_VALUES.copy()
+
+    cdef int run(self) except -1:
+        cdef Py_ssize_t position = 0, stop
+        cdef bint complete
+        cdef _Entity entity = self.begin(0)  # None: no header begins at the position
+        self.top = entity
+        while True:
+            self.find_delimiter(position)
+            stop = len(self.octets)
+            if self.multipart is not None:
+                # The line break before a delimiter belongs to it (RFC 2046 §5.1.1).
+                stop = self.newline
+                if stop > 0 and self.octets[stop - 1] == c"\r":
+                    stop -= 1
+            if entity is not None:
+                complete = self.read_header(entity, position, stop)
+                position = entity.body_start
+                if entity.content.boundary is None:
+                    if stop > position and self.text is None:
+                        self.show(entity, position, stop)
+                else:
+                    entity.has_delimiters = True
+                    self.multiparts += 1
+                    if complete or self.multipart is None:
+                        entity = None
+                        continue
+            if self.multipart is None:
+                return self.close(0, len(self.octets))
+            self.close(self.multipart.level + 1, stop)
+            position = self.after
+            entity = None
+            if self.closes:
+                self.end_multipart(self.multipart)
+            else:
+                entity = self.begin(position)
+                if self.multipart.children is None:
+                    self.multipart.children = []
+                self.multipart.children.append(entity)
+
+    cdef _Entity begin(self, Py_ssize_t position):
+        cdef _Entity entity = _Entity.__new__(_Entity)
+        entity.header_start = entity.body_start = position
+        entity.level = len(self.open)
+        self.open.append(entity)
+        self.part_count += 1
+        if self.part_count > MAX_PARTS or entity.level > MAX_DEPTH:
+            raise Unusual
+        return entity
+
+    cdef int close(self, Py_ssize_t count, Py_ssize_t stop) except -1:
+        """Ends all open entities but the outer `count`."""
+        cdef _Entity entity
+        if len(self.open) == count:
+            return 0
+        entity = self.open[len(self.open) - 1]
+        stop = max(stop, entity.body_start)
+        while len(self.open) > count:
+            entity = self.open.pop()
+            entity.end = stop
+            self.end_multipart(entity)
+        return 0
+
+    cdef int end_multipart(self, _Entity entity) except -1:
+        if entity.has_delimiters:
+            entity.has_delimiters = False
+            self.multiparts -= 1
+        return 0
+
+    cdef int find_delimiter(self, Py_ssize_t position) except -1:
+        """The first of any open multipart behind the line break before the position (RFC 2046 §5.1.1)."""
+        cdef Py_ssize_t start, end, size = len(self.octets)
+        self.multipart = None
+        if self.multiparts == 0:
+            return 0
+        start = position - 1
+        while True:
+            self.newline = _find(self.octets, c"\n", start, size)
+            start = self.newline + 1
+            if self.newline < 0 or start + 2 > size:
+                return 0
+            if self.octets[start] != c"-" or self.octets[start + 1] != c"-":
+                continue
+            end = _find(self.octets, c"\n", start, min(start + MAX_LINE, size))
+            self.after = end + 1
+            if end < 0:
+                if size >= start + MAX_LINE:
+                    continue
+                end = self.after = size
+            while _is_blank(self.octets[end - 1]) or self.octets[end - 1] == c"\r":
+                end -= 1
+            if self.is_delimiter(start + 2, end):
+                return 0
+
+    cdef bint is_delimiter(self, Py_ssize_t start, Py_ssize_t end) except -1:
+        """Whether a line is, behind its "--". One of two multiparts is the inner one's."""
+        cdef _Entity multipart
+        cdef Py_ssize_t place, at, rest
+        for place in range(len(self.open) - 1, -1, -1):
+            multipart = self.open[place]
+            if not multipart.has_delimiters:
+                continue
+            rest = end - start - len(multipart.content.boundary)
+            if rest == 0 or rest == 2 and self.octets[end - 2] == self.octets[end - 1] == c"-":
+                for at in range(len(multipart.content.boundary)):
+                    if self.octets[start + at] != multipart.content.boundary[at]:
+                        break
+                else:
+                    self.multipart, self.closes = multipart, rest == 2
+                    return True
+        return False
+
+    cdef bint read_header(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
+        """Answers whether it has its empty line before the delimiter."""
+        cdef Py_ssize_t end = self.header_end(start, stop)
+        cdef bint complete = end >= 0
+        cdef bytes name
+        if not complete:
+            end = max(start, stop)
+        entity.body_start = end
+        if entity is self.top:
+            _read_fields(self.octets, start, end, self.values, self.fields)
+            entity.content = _read_content(self.out, self.values)
+        else:
+            entity.content = _content_of_block(self.out, self.octets, start, end)
+        name = entity.content.name
+        # A message in a message, or what takes its parts for such.
+        if name == b"MESSAGE/RFC822" or name == b"MESSAGE/GLOBAL" or name == b"MULTIPART/DIGEST":
+            raise Unusual
+        return complete
+
+    cdef Py_ssize_t header_end(self, Py_ssize_t start, Py_ssize_t stop) except -2:
+        """Where the empty line ends, which may be in the line break before a delimiter; -1: there is none."""
+        cdef Py_ssize_t line = start
+        while line < stop:
+            if self.octets[line] == c"\n":
+                return line + 1
+            if self.octets[line] == c"\r" and line + 1 < stop and self.octets[line + 1] == c"\n":
+                return line + 2
+            line = _find(self.octets, c"\n", line, stop) + 1
+            if line == 0:
+                return -1
+        return self.newline + 1 if line == stop and self.multipart is not None else -1
+
+    cdef int show(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
+        """Makes the preview, if this is the text for it: one that is not attached, nor white space."""
+        cdef bytes octets, name = entity.content.name
+        if entity.content.is_attachment or not (name == b"TEXT/PLAIN" or name == b"TEXT/HTML"):
+            return 0
+        octets = _cut(self.octets, start, min(stop, start + PREVIEW_OCTETS))
+        if _after_space(octets, 0) < len(octets):
+            self.text = _preview(self.out, octets, entity.content)
+        return 0
+
+
+# What is rendered.
+
+
+cdef bytes _preview(_Wire out, bytes octets, _Content content):
+    cdef bytes found = None
+    cdef bint as_is = content.encoding == b"7BIT" or content.encoding == b"8BIT"
+    if as_is and content.name == b"TEXT/PLAIN" and _is_ascii(octets) and _is_unshifted(content.charset):
+        found = _first_words(out, octets)
+    if found is None:
+        return preview(octets, content.encoding, content.charset, content.name == b"TEXT/HTML")
+    return found
+
+
+cdef bint _is_unshifted(bytes charset) except -1:
+    """Whether US-ASCII in this charset is what it seems."""
+    cdef Py_ssize_t size = len(charset)
+    if _says(charset, 0, size, b"utf-8") or _says(charset, 0, size, b"us-ascii"):
+        return True
+    return not charset.upper().startswith(SHIFTING)
+
+
+cdef bytes _first_words(_Wire out, bytes octets):
+    """Enough words for a preview from the first octets; None: there are not, or not all is printable."""
+    cdef Py_ssize_t at = 0, word, size = min(2 * MAX_PREVIEW, len(octets)), start = out.size
+    cdef bytes words
+    while True:
+        while at < size and _is_space(octets[at]):
+            at += 1
+        if at == size:
+            break
+        if out.size > start:
+            out.put_octet(c" ")
+        word = at
+        # A run of words with one space each between them.
+        while at < size and (
+            _is_visible(octets[at]) or octets[at] == c" " and at + 1 < size and _is_visible(octets[at + 1])
+        ):
+            at += 1
+        if at == word or at < size and not _is_space(octets[at]):
+            out.size = start
+            return None
+        out.add(octets, word, at)
+    words = out.take(start)
+    if len(words) < MAX_PREVIEW:
+        return None
+    size = MAX_PREVIEW
+    return _cut(words, 0, size - 1 if words[size - 1] == c" " else size)
+
+
+cdef int _add_structure(_Wire out, bytes octets, _Entity entity) except -1:
+    """BODYSTRUCTURE (RFC 9051 §7.5.2)."""
+    cdef _Entity child
+    cdef _Content content = entity.content
+    out.put_octet(c"(")
+    if entity.children is not None:
+        for child in entity.children:
+            _add_structure(out, octets, child)
+        out.put_octet(c" ")
+        out.put(content.subtype)
+    else:
+        if content.boundary is not None:
+            # A multipart without parts is one text. (This content is not among those remembered.)
+            _set_type(content, TEXT_PLAIN)
+        out.put(content.wire)
+        out.put_octet(c" ")
+        out.put(content.fixed)
+        out.put_octet(c" ")
+        out.add_number(entity.end - entity.body_start)
+        if content.is_text:
+            out.put_octet(c" ")
+            out.add_number(_count_lines(octets, entity.body_start, entity.end))
+        out.put_octet(c" ")
+        out.put(content.md5)
+    out.put_octet(c" ")
+    out.put(content.extension)
+    return out.put_octet(c")")
+
+
+cdef int _add_children(list parts, _Entity multipart, tuple prefix) except -1:
+    """The part table by number, depth first (RFC 9051 §6.4.5.1)."""
+    cdef _Entity child
+    cdef Py_ssize_t index = 0
+    for child in multipart.children:
+        index += 1
+        _add_part(parts, child, (*prefix, index))
+    return 0
+
+
+cdef int _add_part(list parts, _Entity entity, tuple number) except -1:
+    cdef _Content content = entity.content
+    parts.append(new(Part, (
+        number, entity.header_start, entity.body_start, entity.end, content.name, content.encoding,
+        content.charset, False, entity.body_start,
+    )))
+    if entity.children is not None:
+        _add_children(parts, entity, number)
+    return 0

@@ -1,0 +1,18 @@
+"""The compiled part of the scanner; all else is in pyproject.toml.
+
+Without a C compiler or Python's headers the installation goes on, and the scanner runs in Python.
+"""
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+(whole,) = cythonize(
+    Extension(
+        "services.common.mime.whole",
+        ["services/common/mime/whole.pyx"],
+        depends=[f"services/common/mime/whole_{part}.pxi" for part in ("octets", "values", "content")],
+    )
+)
+whole.optional = True  # which `cythonize` does not hand on
+
+setup(ext_modules=[whole])
