@@ -10,7 +10,7 @@ from setuptools import Extension, setup
     Extension(
         "services.common.mime.whole",
         ["services/common/mime/whole.pyx"],
-        depends=[f"services/common/mime/whole_{part}.pxi" for part in ("octets", "values", "content")],
+        depends=[f"services/common/mime/whole_{part}.pxi" for part in ("octets", "values", "content", "text")],
     )
 )
 whole.optional = True  # which `cythonize` does not hand on

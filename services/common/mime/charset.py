@@ -5,6 +5,7 @@ every name a stranger invents, and knows codecs that are no charsets.
 """
 
 import codecs
+import functools
 from encodings.aliases import aliases
 
 _NOT_CHARSETS = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
@@ -35,6 +36,7 @@ _CODECS |= {codec: codec for codec in _CODECS.values()} | _EXTRA
 _SUPERSETS = {"ascii": "utf_8", "latin_1": "cp1252", "iso8859_9": "cp1254", "gb2312": "gb18030"}
 
 
+@functools.lru_cache(256)
 def codec_name(charset: str) -> str:
     """The codec for a charset; UTF-8, which covers US-ASCII, where it is unknown."""
     name = charset.strip().lower().replace("-", "_").replace(" ", "_")

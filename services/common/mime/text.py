@@ -8,17 +8,19 @@ import re
 from binascii import Error, a2b_base64, a2b_qp
 from html import unescape
 
-from services.common.mime.charset import incremental_decoder
+from services.common.mime.charset import codec_name, incremental_decoder
 
 MAX_PREVIEW = 100  # characters: what lists show; RFC 8970 §3.2 allows 200, at 60 octets of Redis a message
 # Octets of the part that a preview is made from: enough to get past a style sheet.
 PREVIEW_OCTETS = 16 * 1024
-# Mostly the words are in these, and the rest need not be looked at.
-_FIRST_OCTETS = 1024
+# Mostly the words are in the first of these, and the rest need not be looked at.
+_BEGINNINGS = (384, 4096, PREVIEW_OCTETS)
+_HTML_BEGINNINGS = (1024, 4096, PREVIEW_OCTETS)
 # A quoted-printable line is at most 76 octets (RFC 2045 §6.7); more is broken and cut anywhere.
 _MAX_LINE = 4 * 1024
 
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
+_NOT_BASE64 = _BASE64.sub(b"", bytes(range(256)))
 _NOT_SHOWN = re.compile(r"[\x00-\x20\x7f\xa0\u00ad\u034f\u200b-\u200f\u2028-\u202e\u2060\ufeff]+")
 _TAG = re.compile(r"<[^<>]*>?")
 _HIDDEN = re.compile(r"<(style|script|head|title|!--)", re.IGNORECASE)
@@ -53,16 +55,10 @@ class TextDecoder:
         return octets
 
     def _base64(self, octets: bytes, final: bool) -> bytes:
-        data = self._rest + _NOT_BASE64.sub(b"", octets)
+        data = self._rest + octets.translate(None, _NOT_BASE64)
         cut = len(data) if final else len(data) & ~3
         self._rest = data[cut:]
-        whole = data[:cut]
-        if len(whole) % 4 == 1:
-            whole = whole[:-1]
-        try:
-            return a2b_base64(whole + b"=" * (-len(whole) % 4))
-        except Error:
-            return b""
+        return _from_base64(data[:cut])
 
     def _quoted_printable(self, octets: bytes, final: bool) -> bytes:
         data = self._rest + octets
@@ -74,9 +70,26 @@ class TextDecoder:
 
 
 def decoded_text(octets: bytes, encoding: bytes, charset: bytes) -> str:
-    """The text of a part's octets, or of their beginning."""
-    decoder = TextDecoder(encoding, charset)
-    return decoder.feed(octets) + decoder.finish()
+    """The text of a part's octets, or of their beginning: as TextDecoder, for what is there at once."""
+    kind = encoding.upper()
+    if kind == b"BASE64":
+        octets = _from_base64(octets.translate(None, _NOT_BASE64))
+    elif kind == b"QUOTED-PRINTABLE":
+        octets = a2b_qp(octets)
+    try:
+        return octets.decode(codec_name(charset.decode("ascii", "replace")), "replace")
+    except UnicodeError:  # as in TextDecoder
+        return octets.decode("ascii", "replace")
+
+
+def _from_base64(digits: bytes) -> bytes:
+    """Octets of base64 digits; one that is too many is left out."""
+    if len(digits) % 4 == 1:
+        digits = digits[:-1]
+    try:
+        return a2b_base64(digits + b"=" * (-len(digits) % 4))
+    except Error:
+        return b""
 
 
 def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes:
@@ -86,19 +99,22 @@ def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes
         words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
         if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
             return words[:MAX_PREVIEW].rstrip()
-    text = _shown(octets[:_FIRST_OCTETS], encoding, charset, html)
-    if len(text) < 2 * MAX_PREVIEW and len(octets) > _FIRST_OCTETS:
-        text = _shown(octets, encoding, charset, html)
-    return text[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
+    words = ""
+    for size in _HTML_BEGINNINGS if html else _BEGINNINGS:
+        words = _words(octets[:size], encoding, charset, html)
+        if len(words) >= 2 * MAX_PREVIEW or size >= len(octets):
+            break
+    return words[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
 
 
-def _shown(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> str:
+def _words(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> str:
     """The words of a text part's beginning; only the last ones depend on where that is cut."""
     text = decoded_text(octets, encoding, charset)
     if html:
         text = unescape(_TAG.sub(" ", _visible(text)))
     words = " ".join(text.split())
-    if words.isprintable() and "\u034f" not in words:
+    shown = words[:MAX_PREVIEW]
+    if shown.isprintable() and "\u034f" not in shown:
         return words
     return _NOT_SHOWN.sub(" ", words).strip()
 

@@ -46,6 +46,7 @@ class Unusual(Exception):
 include "whole_octets.pxi"
 include "whole_values.pxi"
 include "whole_content.pxi"
+include "whole_text.pxi"
 
 
 @final
@@ -262,52 +263,6 @@ cdef class _Walk:
 
 
 # What is rendered.
-
-
-cdef bytes _preview(_Wire out, bytes octets, _Content content):
-    cdef bytes found = None
-    cdef bint as_is = content.encoding == b"7BIT" or content.encoding == b"8BIT"
-    if as_is and content.name == b"TEXT/PLAIN" and _is_ascii(octets) and _is_unshifted(content.charset):
-        found = _first_words(out, octets)
-    if found is None:
-        return preview(octets, content.encoding, content.charset, content.name == b"TEXT/HTML")
-    return found
-
-
-cdef bint _is_unshifted(bytes charset) except -1:
-    """Whether US-ASCII in this charset is what it seems."""
-    cdef Py_ssize_t size = len(charset)
-    if _says(charset, 0, size, b"utf-8") or _says(charset, 0, size, b"us-ascii"):
-        return True
-    return not charset.upper().startswith(SHIFTING)
-
-
-cdef bytes _first_words(_Wire out, bytes octets):
-    """Enough words for a preview from the first octets; None: there are not, or not all is printable."""
-    cdef Py_ssize_t at = 0, word, size = min(2 * MAX_PREVIEW, len(octets)), start = out.size
-    cdef bytes words
-    while True:
-        while at < size and _is_space(octets[at]):
-            at += 1
-        if at == size:
-            break
-        if out.size > start:
-            out.put_octet(c" ")
-        word = at
-        # A run of words with one space each between them.
-        while at < size and (
-            _is_visible(octets[at]) or octets[at] == c" " and at + 1 < size and _is_visible(octets[at + 1])
-        ):
-            at += 1
-        if at == word or at < size and not _is_space(octets[at]):
-            out.size = start
-            return None
-        out.add(octets, word, at)
-    words = out.take(start)
-    if len(words) < MAX_PREVIEW:
-        return None
-    size = MAX_PREVIEW
-    return _cut(words, 0, size - 1 if words[size - 1] == c" " else size)
 
 
 cdef int _add_structure(_Wire out, bytes octets, _Entity entity) except -1:

@@ -1,6 +1,7 @@
 """The compiled scanner beside the Python one: it answers the same, and for all usual messages it does."""
 
 import email.policy
+from binascii import b2a_base64
 from email.message import EmailMessage
 
 import pytest
@@ -156,6 +157,35 @@ def test_spoiled_messages(data: st.DataObject) -> None:
         put = data.draw(st.one_of(st.sampled_from(SPOILS), st.binary(max_size=4)))
         octets = octets[:start] + put + octets[end:]
     same(octets)
+
+
+QUOTED = [
+    *(b"=", b"=3D", b"=3d", b"=20", b"=00", b"=C3=A9", b"=E2=80=8B", b"=\r\n", b"=\n", b"=\r", b"= \r\n"),
+    *(b"=4", b"=4=", b"=g1", b"\r\n", b"\t", b" ", b"word", b"words, and words ", b"_", b"\x7f", b"\xe9"),
+]
+BASE64 = [
+    *(b2a_base64(word) for word in (b"word ", b"more words", b"\r\n", b"\0")),
+    b"=",
+    b"-",
+    b" ",
+    b"AAA",
+    b"\n",
+]
+TEXTS = {b"quoted-printable": QUOTED, b"base64": BASE64}
+
+
+@given(st.data(), st.sampled_from(b"utf-8 US-ASCII iso-8859-1 windows-1252 utf-7 cp037 gb2312 x".split()))
+@settings(deadline=None, max_examples=1000)
+def test_any_text(data: st.DataObject, charset: bytes) -> None:
+    encoding = data.draw(st.sampled_from([*TEXTS]))
+    usual = b"words and words " * data.draw(st.integers(0, 15))
+    text = b2a_base64(usual) if encoding == b"base64" else usual
+    text += b"".join(data.draw(st.lists(st.sampled_from(TEXTS[encoding]), max_size=90)))
+    fields = b"Content-Type: text/plain; charset=%b\r\nContent-Transfer-Encoding: %b\r\n" % (
+        charset,
+        encoding,
+    )
+    assert same(fields + b"\r\n" + text) is not None
 
 
 NAMES = b"From To CC bcc Sender Reply-To Date Subject Message-ID In-Reply-To X-Other Contents".split()
