@@ -3,6 +3,8 @@
 Without a C compiler or Python's headers the installation goes on, and the scanner runs in Python.
 """
 
+from glob import glob
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -10,7 +12,7 @@ from setuptools import Extension, setup
     Extension(
         "services.common.mime.whole",
         ["services/common/mime/whole.pyx"],
-        depends=[f"services/common/mime/whole_{part}.pxi" for part in ("octets", "values", "content", "text")],
+        depends=glob("services/common/mime/whole_*.pxi"),
     )
 )
 whole.optional = True  # which `cythonize` does not hand on

@@ -22,7 +22,11 @@ def run(count: int) -> list[Row]:
     rows = []
     for encoding, number in TEXTS.items():
         own, walked, parsed, with_values = _measure(message(number), max(count // ROUNDS, 1))
-        note = f"{own * 1e6:.1f} µs a scan, {'' if COMPILED else 'not '}compiled; {walked / own:.1f} times that in Python"
+        note = (
+            f"{own * 1e6:.1f} µs a scan; {walked / own:.1f} times that in Python"
+            if COMPILED
+            else "not compiled"
+        )
         rows += [
             Row(f"message_from_bytes / scan, 4 KB, {encoding}", parsed / own, "times", "≥ 20", note),
             Row("the same with header values parsed", with_values / own, "times"),

@@ -99,12 +99,12 @@ def preview(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> bytes
         words = b" ".join(octets[: 2 * MAX_PREVIEW].split())
         if len(words) >= MAX_PREVIEW and words.decode("ascii").isprintable():
             return words[:MAX_PREVIEW].rstrip()
-    words = ""
+    found = ""
     for size in _HTML_BEGINNINGS if html else _BEGINNINGS:
-        words = _words(octets[:size], encoding, charset, html)
-        if len(words) >= 2 * MAX_PREVIEW or size >= len(octets):
+        found = _words(octets[:size], encoding, charset, html)
+        if len(found) >= 2 * MAX_PREVIEW or size >= len(octets):
             break
-    return words[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
+    return found[:MAX_PREVIEW].rstrip().encode("utf-8", "replace")
 
 
 def _words(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> str:
