@@ -1,5 +1,6 @@
 """Throttles guessing: too many failed logins from one client address, counted by all stores together."""
 
+import functools
 import ipaddress
 
 from services.common.errors import Refused
@@ -29,6 +30,7 @@ class Throttle:
             await self._counters.add(name, WINDOW_SECONDS)
 
 
+@functools.lru_cache(4096)
 def _network(client_address: str) -> str:
     try:
         address = ipaddress.ip_address(client_address)

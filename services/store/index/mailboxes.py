@@ -31,6 +31,8 @@ class Head:
 
     def in_gap(self, modseq: int) -> bool:
         """Whether this number may have named another change in a lost incarnation."""
+        if not self.gaps:
+            return False
         numbers = np.frombuffer(self.gaps, "<u8").reshape(-1, 2)
         return bool(((numbers[:, 0] < modseq) & (modseq <= numbers[:, 1])).any())
 
