@@ -7,6 +7,7 @@ belong to one Server, which ends only when they have.
 import asyncio
 import functools
 import ipaddress
+import random
 import socket
 import ssl
 from collections import Counter
@@ -20,6 +21,7 @@ from services.common.session import Session, Spawn
 from services.common.stream import Network, Receiver, Stream
 
 BACKLOG = 1024
+ENDED_A_SECOND = 200  # sessions, while draining: their clients come back elsewhere at no higher rate
 log = structlog.stdlib.get_logger()
 
 Factory = Callable[[Stream, Spawn], Session]
@@ -85,17 +87,26 @@ class Server:
         return len(self._sessions)
 
     async def drain(self, seconds: float) -> None:
-        """Accept no more; let every session finish what it is at; after `seconds` cut what is left."""
+        """Accept no more; let every session finish what it is at; after `seconds` cut what is left.
+
+        Many sessions are told one after the other, for half of the time at most.
+        """
         for server in self._servers:
             server.close()
-        for session in list(self._sessions.values()):
-            session.drain()
+        loop = asyncio.get_running_loop()
+        spread = min(len(self._sessions) / ENDED_A_SECOND, seconds / 2)
+        for stream in self._sessions:
+            loop.call_later(random.uniform(0, spread), self._drain, stream)
         try:
             await asyncio.wait_for(self._idle.wait(), max(seconds, 0.2))
         except TimeoutError:
             for session in list(self._sessions.values()):
                 session.abort()
             await self._idle.wait()
+
+    def _drain(self, stream: Stream) -> None:
+        if session := self._sessions.get(stream):
+            session.drain()
 
     # -- for streams --------------------------------------------------------------------
 
