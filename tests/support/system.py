@@ -59,6 +59,19 @@ class Program(Server):
             return False
 
 
+class Pop3(poplib.POP3):
+    """One that lets go of its socket when the server goes away before its greeting: poplib's does not."""
+
+    file = sock = None
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        try:
+            super().__init__(host, port, timeout)
+        except BaseException:
+            self.close()
+            raise
+
+
 class System:
     """All of it. `start` and `stop` once; `heal` puts right what a test has broken."""
 
@@ -190,7 +203,7 @@ class System:
 
     @contextlib.contextmanager
     def pop3_client(self, name: str) -> Iterator[poplib.POP3]:
-        client = poplib.POP3("127.0.0.1", self.ports["pop3"], timeout=60)
+        client = Pop3("127.0.0.1", self.ports["pop3"], timeout=60)
         try:
             client.user(f"{name}@example.test")
             client.pass_(name)
