@@ -1,21 +1,18 @@
 """One contract for both scanners: the Python one, which is the reference, and its compiled twin."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from services.common.mime import scanner as scanner_module
+from tests.support.processes import missing
 
 
 @pytest.fixture(scope="session")
 def compiled() -> None:
     """The compiled twin is there; in CI it has to be."""
     if not scanner_module.COMPILED:
-        reason = "services/common/mime/whole.pyx is not compiled: see `make run`"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("the compiled scanner (`make run` builds it where there is a C compiler)")
 
 
 # Of a module's scope since hypothesis runs many examples in one test.

@@ -24,6 +24,7 @@ local directory = ARGV[OWN + 3] == '1' and redis.call('GET', P .. ':d:' .. id) o
 entry = entry or redis.call('HGET', P .. ':n', name) or ''
 local request, known = ARGV[OWN + 4], 0
 if request ~= '' then
+  -- where _tx.lua keeps it
   local bucket = math.floor(struct.unpack('>I6', request) / 300000)
   known = redis.call('HEXISTS', SHARD .. ':rq:' .. string.format('%d', bucket), string.sub(request, 7))
 end
