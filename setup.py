@@ -13,6 +13,7 @@ from setuptools import Extension, setup
         "services.common.mime.whole",
         ["services/common/mime/whole.pyx"],
         depends=glob("services/common/mime/whole_*.pxi"),
+        extra_compile_args=["-O3"],
     )
 )
 whole.optional = True  # which `cythonize` does not hand on

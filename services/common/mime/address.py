@@ -29,11 +29,11 @@ GROUP_END = Address(None, None, None, None)
 # needs a backslash, so in US-ASCII they go into the wire form as they are.
 _ATOM = rb"[!#-'*+\-./0-9=?A-Z^-~]"
 _SIMPLE = re.compile(
-    rb'\s*+(?:(?:"([^"\\\r\n\0\x80-\xff]*+)"|(' + _ATOM + rb"++(?:[ ]" + _ATOM + rb"++)*+))?\s*+"
+    rb'\s*+(?:(?:"([^"\\\r\n\0\x80-\xff]*+)"|(' + _ATOM + rb"++(?:[ ]" + _ATOM + rb"++)*))?\s*+"
     rb"<(" + _ATOM + rb"++)@(" + _ATOM + rb"++)>|(" + _ATOM + rb"++)@(" + _ATOM + rb"++))\s*+(,|$)"
 ).match
 _TOKEN = re.compile(
-    rb'"((?:[^"\\]|\\.)*+)(?:"|\\?$)'  # quoted-string, perhaps not closed
+    rb'"([^"\\]*+(?:\\.[^"\\]*+)*)(?:"|\\?$)'  # quoted-string, perhaps not closed
     rb"|(\[[^\]]*+\]?)"  # domain-literal
     rb"|([<>@,;:()\\\]])"  # specials, each its own
     rb'|([^\s<>@,;:()\\\[\]"]++)',  # atom, dots included

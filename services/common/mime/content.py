@@ -26,10 +26,10 @@ _USUAL_TYPE = re.compile(
 ).fullmatch
 _WORD = re.compile(rb"\s*(" + _TOKEN + rb"++)")
 _PARAMETER = re.compile(
-    rb';\s*([^\s=;"()<>@,/\[\]?]++)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([^\s;"]*+))', re.DOTALL
+    rb';\s*([^\s=;"()<>@,/\[\]?]++)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"?|([^\s;"]*+))', re.DOTALL
 )
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)', re.DOTALL)
+_COMMENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"|\([^()\\]*+(?:\\.[^()\\]*+)*\)', re.DOTALL)
 _SECTION = re.compile(rb"([^*]+)\*(\d{1,3})(\*?)")
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
 

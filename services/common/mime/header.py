@@ -15,7 +15,7 @@ from services.common.mime.charset import decode
 
 # field = field-name ":" unstructured CRLF, with its folded lines (RFC 5322 §2.2.3);
 # obs-optional allows white space before the colon.
-_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+)\n?)", re.MULTILINE)
+_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*)\n?)", re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _WORD = re.compile(rb"=\?([!-)+->@-~]{1,40})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\s]{0,1000}+)\?=")
 
