@@ -112,7 +112,7 @@ def _sort_fields(scan: Scan) -> tuple[bytes, set[int], bool]:
     omitted = len(scan.header) < scan.header_size
     if omitted:  # what the scanner cut off may hold any field
         return b"", set(range(256)), True
-    for field, name, _ in scan.fields:
+    for field, name in scan.fields:
         listed = name.lower() in FIELDS
         if listed and len(field) <= MAX_FIELD and not omitted:
             kept.append(field)

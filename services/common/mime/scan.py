@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from services.common.mime.header import Field
-
 
 class Part(NamedTuple):
     """Where the octets of one IMAP part number are (RFC 9051 §6.4.5.1).
@@ -32,7 +30,7 @@ class Scan(NamedTuple):
     body_structure: bytes
     header: bytes
     header_size: int
-    fields: list[Field]  # of `header`
+    fields: list[tuple[bytes, bytes]]  # of `header`: octets with their line ends, name as written
     message_id: bytes
     date: int | None  # days since 1970-01-01 of the Date field
     preview: bytes

@@ -14,7 +14,7 @@ import re
 from services.common.mime.content import MESSAGE, TEXT_PLAIN
 from services.common.mime.delimiters import NOT_FOUND, Delimiters
 from services.common.mime.envelope import envelope, sent_date
-from services.common.mime.header import Field, first_values, split_fields, unfold
+from services.common.mime.header import first_values, split_fields, unfold
 from services.common.mime.scan import Scan
 from services.common.mime.structure import Node, body_structure, content_of, content_of_block, part_table
 from services.common.mime.text import PREVIEW_OCTETS, preview
@@ -45,7 +45,7 @@ class Walk:
         self._cut: bytes | None = None  # the kept beginning of a header block over its limit
         self._headers_left = MAX_HEADERS
         self._header = b""  # the message's own
-        self._fields: list[Field] = []
+        self._fields: list[tuple[bytes, bytes]] = []
         self._values: dict[bytes, bytes] = {}
         self._part_count = 1
         self._messages = 0  # how many of the open entities hold a message
@@ -177,7 +177,8 @@ class Walk:
             values = first_values(fields)
             node.envelope, content = envelope(values), content_of(values)
             if parent is None:
-                self._header, self._fields, self._values = block, fields, values
+                self._header, self._values = block, values
+                self._fields = [(field, name) for field, name, _ in fields]
         else:
             content = content_of_block(block)
         place = node.body_start = self._base + end

@@ -35,7 +35,6 @@ cdef Py_ssize_t MAX_PARAMETERS = 20
 
 cdef Py_ssize_t MAX_ID = MAX_MESSAGE_ID, MAX_ADDRESSES = _MAX_ADDRESSES, MAX_BOUNDARY = _MAX_BOUNDARY
 cdef Py_ssize_t MAX_LINE = _MAX_LINE, MAX_PREVIEW = _MAX_PREVIEW, PREVIEW_OCTETS = _PREVIEW_OCTETS
-cdef tuple SHIFTING = (b"UTF-7", b"ISO-2022", b"HZ", b"UTF-16", b"UTF-32")
 cdef object new = tuple.__new__
 
 
@@ -253,12 +252,12 @@ cdef class _Walk:
 
     cdef int show(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Makes the preview, if this is the text for it: one that is not attached, nor white space."""
-        cdef bytes octets, name = entity.content.name
+        cdef bytes name = entity.content.name
         if entity.content.is_attachment or not (name == b"TEXT/PLAIN" or name == b"TEXT/HTML"):
             return 0
-        octets = _cut(self.octets, start, min(stop, start + PREVIEW_OCTETS))
-        if _after_space(octets, 0) < len(octets):
-            self.text = _preview(self.out, octets, entity.content)
+        stop = min(stop, start + PREVIEW_OCTETS)
+        if _after_space(self.octets, start) < stop:
+            self.text = _preview(self.out, self.octets, start, stop, entity.content)
         return 0
 
 
@@ -300,7 +299,7 @@ cdef int _add_children(list parts, _Entity multipart, tuple prefix) except -1:
     cdef Py_ssize_t index = 0
     for child in multipart.children:
         index += 1
-        _add_part(parts, child, (*prefix, index))
+        _add_part(parts, child, prefix + (index,))
     return 0
 
 

@@ -1,6 +1,6 @@
 # Octets, for whole.pyx, of which this is a part. All that touches memory itself is in `_cut`, `_find`,
-# `_count_lines`, `_Wire.add` and `_Wire.since`, and checks its limits. (A slice of Cython's own costs
-# three times as much.) The rest goes by indexes, which Cython checks.
+# `_count_lines`, and `add`, `put_octet` and `since` of `_Wire`, and checks its limits. (A slice of
+# Cython's own costs three times as much.) The rest goes by indexes, which Cython checks.
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cython cimport final, no_gc
@@ -83,11 +83,14 @@ cdef class _Wire:
         return self.add(octets, 0, len(octets))
 
     cdef inline int put_octet(self, unsigned char octet) except -1:
-        if self.size == len(self.room):
-            self.room.append(0)
-        self.room[self.size] = octet
+        if not 0 <= self.size < len(self.room):
+            return self.add(bytes((octet,)), 0, 1)
+        PyByteArray_AS_STRING(self.room)[self.size] = <char> octet
         self.size += 1
         return 0
+
+    cdef inline unsigned char last(self) except? 0:
+        return self.room[self.size - 1]
 
     cdef int add_upper(self, bytes octets, Py_ssize_t start, Py_ssize_t end) except -1:
         cdef Py_ssize_t at, first = self.size

@@ -54,7 +54,6 @@ cdef Py_ssize_t _place(bytes octets, Py_ssize_t start, Py_ssize_t end) except -2
 
 cdef int _read_fields(bytes octets, Py_ssize_t line, Py_ssize_t stop, list values, list fields) except -1:
     """Of a block, into `values`, of each name the first, and if it is not None all into `fields`."""
-    cdef bytes value
     cdef Py_ssize_t name_end, colon, end, place
     while line < stop:
         name_end = line
@@ -70,15 +69,13 @@ cdef int _read_fields(bytes octets, Py_ssize_t line, Py_ssize_t stop, list value
                 end = _find(octets, c"\n", end + 1, stop)
             if end < 0:
                 end = stop
-            value = None
             if fields is not None:
-                value = _cut(octets, colon + 1, end)
-                fields.append((_cut(octets, line, min(end + 1, stop)), _cut(octets, line, name_end), value))
+                fields.append((_cut(octets, line, min(end + 1, stop)), _cut(octets, line, name_end)))
             place = _place(octets, line, name_end)
             if place >= 0 and values[place] is None:
                 if end - colon > MAX_VALUE:
                     raise Unusual
-                values[place] = _cut(octets, colon + 1, end) if value is None else value
+                values[place] = _cut(octets, colon + 1, end)
         if end < 0:
             return 0
         line = end + 1
