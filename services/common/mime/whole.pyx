@@ -177,18 +177,18 @@ cdef class _Walk:
 
     cdef int find_delimiter(self, Py_ssize_t position) except -1:
         """The first of any open multipart behind the line break before the position (RFC 2046 §5.1.1)."""
-        cdef Py_ssize_t start, end, size = len(self.octets)
+        cdef Py_ssize_t end, size = len(self.octets), start = position - 1
         self.multipart = None
         if self.multiparts == 0:
             return 0
-        start = position - 1
         while True:
-            self.newline = _find(self.octets, c"\n", start, size)
-            start = self.newline + 1
-            if self.newline < 0 or start + 2 > size:
+            # Hyphens are rarer than lines.
+            start = _find(self.octets, c"-", start + 1, size)
+            if start < 0 or start + 2 > size:
                 return 0
-            if self.octets[start] != c"-" or self.octets[start + 1] != c"-":
+            if self.octets[start + 1] != c"-" or start == 0 or self.octets[start - 1] != c"\n":
                 continue
+            self.newline = start - 1
             end = _find(self.octets, c"\n", start, min(start + MAX_LINE, size))
             self.after = end + 1
             if end < 0:

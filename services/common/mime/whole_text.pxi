@@ -11,12 +11,7 @@ cdef bytes _preview(_Wire out, bytes octets, Py_ssize_t at, Py_ssize_t end, _Con
     cdef bint enough = False
     cdef bytes words
     if content.name == b"TEXT/PLAIN" and _is_usual(content.charset):
-        if content.encoding == b"QUOTED-PRINTABLE":
-            enough = _show_quoted_printable(out, octets, at, end)
-        elif content.encoding == b"BASE64":
-            enough = _show_base64(out, octets, at, end)
-        elif content.encoding == b"7BIT" or content.encoding == b"8BIT":
-            enough = _show_plain(out, octets, at, end)
+        enough = _show(out, octets, at, end, content.encoding)
     words = out.take(start)
     if not enough:
         return preview(_cut(octets, at, end), content.encoding, content.charset, content.name == b"TEXT/HTML")
@@ -33,37 +28,30 @@ cdef bint _is_usual(bytes charset) except -1:
     )
 
 
-# The beginnings of a text are shown octet by octet, until there are MAX_PREVIEW of them (True),
-# the text ends, or something is not as it should be.
-
-
-cdef inline int _show(_Wire out, Py_ssize_t start, unsigned char c) except -2:
-    """How many are shown with this one, of white space in a row one; -1: it is not printable."""
-    if _is_visible(c):
-        out.put_octet(c)
-    elif not _is_space(c):
-        return -1
-    elif out.size > start and not _is_blank(out.last()):
-        out.put_octet(c" ")
-    return out.size - start
-
-
-cdef bint _show_plain(_Wire out, bytes octets, Py_ssize_t at, Py_ssize_t end) except -1:
-    cdef Py_ssize_t start = out.size, shown = 0
-    while at < end and 0 <= shown < MAX_PREVIEW:
-        shown = _show(out, start, octets[at])
-        at += 1
-    return shown == MAX_PREVIEW
-
-
-cdef bint _show_quoted_printable(_Wire out, bytes octets, Py_ssize_t at, Py_ssize_t end) except -1:
-    """RFC 2045 §6.7."""
-    cdef Py_ssize_t start = out.size, shown = 0, high, low
+cdef bint _show(_Wire out, bytes octets, Py_ssize_t at, Py_ssize_t end, bytes encoding) except -1:
+    """The first MAX_PREVIEW octets of words; False: there are not so many, or something is not as it should be."""
+    cdef bint quoted = encoding == b"QUOTED-PRINTABLE", base64 = encoding == b"BASE64"
+    cdef Py_ssize_t start = out.size, high, low
+    cdef unsigned int bits = 0
+    cdef int held = 0
     cdef unsigned char c
-    while at < end and 0 <= shown < MAX_PREVIEW:
+    if not (quoted or base64 or encoding == b"7BIT" or encoding == b"8BIT"):
+        return False
+    while at < end and out.size < start + MAX_PREVIEW:
         c = octets[at]
         at += 1
-        if c == c"=":
+        if base64:  # RFC 2045 §6.8
+            if DIGITS64[c] < 0:
+                if c == c"\r" or c == c"\n":
+                    continue
+                return False
+            bits = (bits & 63) << 6 | <unsigned int> DIGITS64[c]
+            held += 6
+            if held < 8:
+                continue
+            held -= 8
+            c = <unsigned char> (bits >> held)
+        elif quoted and c == c"=":  # RFC 2045 §6.7
             if at < end and octets[at] == c"\n":
                 at += 1
                 continue
@@ -76,28 +64,13 @@ cdef bint _show_quoted_printable(_Wire out, bytes octets, Py_ssize_t at, Py_ssiz
                     continue
                 return False
             c = 16 * high + low
-        shown = _show(out, start, c)
-    return shown == MAX_PREVIEW
-
-
-cdef bint _show_base64(_Wire out, bytes octets, Py_ssize_t at, Py_ssize_t end) except -1:
-    """RFC 2045 §6.8."""
-    cdef Py_ssize_t start = out.size, shown = 0
-    cdef unsigned int bits = 0
-    cdef int digit, held = 0
-    while at < end and 0 <= shown < MAX_PREVIEW:
-        digit = DIGITS64[octets[at]]
-        if digit < 0:
-            if octets[at] != c"\r" and octets[at] != c"\n":
-                return False
-        else:
-            bits = (bits & 63) << 6 | <unsigned int> digit
-            held += 6
-            if held >= 8:
-                held -= 8
-                shown = _show(out, start, <unsigned char> (bits >> held))
-        at += 1
-    return shown == MAX_PREVIEW
+        if _is_visible(c):
+            out.put_octet(c)
+        elif not _is_space(c):
+            return False
+        elif out.size > start and out.last() != c" ":
+            out.put_octet(c" ")
+    return out.size == start + MAX_PREVIEW
 
 
 cdef inline Py_ssize_t _digit16(unsigned char c) noexcept:
