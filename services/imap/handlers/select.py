@@ -49,13 +49,24 @@ def _describe(session: ImapSession, view: View, answer: SyncMailboxResponse, rea
     permanent = b"" if read_only else b" ".join((SYSTEM_NAMES, *view.keywords))
     if not read_only and not answer.mailbox.keywords_full:
         permanent += b" \\*"
-    session.send(view.flags_line())
-    session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that can be kept" % permanent)
-    session.untagged(b"%d EXISTS" % len(view.uids))
-    session.untagged(b"%d RECENT" % len(view.recent))
-    unseen = view.flags & np.uint8(SEEN) == 0
-    if unseen.any():
-        session.untagged(b"OK [UNSEEN %d] First message that is not seen" % (int(np.argmax(unseen)) + 1))
-    session.untagged(b"OK [UIDVALIDITY %d] UIDs are valid" % answer.mailbox.uidvalidity)
-    session.untagged(b"OK [UIDNEXT %d] Predicted next UID" % answer.mailbox.uidnext)
-    session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % view.highest_modseq)
+    unseen = b""
+    if len(view.uids):
+        seen = view.flags & np.uint8(SEEN)
+        first = int(seen.argmin())
+        if not seen[first]:
+            unseen = b"* OK [UNSEEN %d] First message that is not seen\r\n" % (first + 1)
+    session.send(
+        b"%b* OK [PERMANENTFLAGS (%b)] Flags that can be kept\r\n* %d EXISTS\r\n* %d RECENT\r\n%b"
+        b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Predicted next UID\r\n"
+        b"* OK [HIGHESTMODSEQ %d] Highest\r\n"
+        % (
+            view.flags_line(),
+            permanent,
+            len(view.uids),
+            len(view.recent),
+            unseen,
+            answer.mailbox.uidvalidity,
+            answer.mailbox.uidnext,
+            view.highest_modseq,
+        )
+    )
