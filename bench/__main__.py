@@ -1,6 +1,8 @@
 """Measures a platform of its own on this machine and prints one table: `python -m bench`."""
 
+import sys
 from collections.abc import Callable
+from platform import platform as platform_name
 from typing import Annotated
 
 import typer
@@ -14,7 +16,7 @@ Workload = Callable[[Platform, float], list[Row]]
 # `scale` 1 is what the goals are judged by; smaller is quicker and noisier.
 WORKLOADS: dict[str, Workload] = {
     "deliver": lambda platform, scale: deliver.run(platform, max(int(2000 * scale), 50)),
-    "select": lambda platform, scale: select.run(platform, max(int(500 * scale), 20)),
+    "select": lambda platform, scale: select.run(platform, max(int(1000 * scale), 20)),
     "listing": lambda platform, scale: listing.run(platform, max(int(10 * scale), 2)),
     "idle": lambda platform, scale: idle.run(
         platform, max(int(1000 * scale), 100), max(int(200 * scale), 40)
@@ -30,6 +32,7 @@ def main(
     port_offset: Annotated[int, typer.Option(help="where the platform listens")] = 30000,
 ) -> None:
     """Start a platform, run the workloads against it, print the table, stop it."""
+    typer.echo(f"Python {sys.version}, {platform_name()}", err=True)
     rows: list[Row] = []
     with running(port_offset) as platform:
         for name in only or WORKLOADS:

@@ -2,12 +2,13 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
-from bench.accounting import Meter
 from bench.clients import Smtp
 from bench.messages import message
 from bench.platform import Platform
-from bench.report import Row, quantile
+from bench.report import Row
+from bench.rounds import measured
 
 USERS = 50
 
@@ -22,33 +23,37 @@ def run(platform: Platform, count: int) -> list[Row]:
     addresses = [address for address, _ in platform.accounts(USERS + 1)]
     messages = [stuffed(message(number)) for number in range(2 * count + USERS)]
     # What a first message ever costs (scripts, Redis's own statistics) is no message's: it is not weighed.
-    _deliver(platform, [addresses.pop()], [stuffed(message(len(messages)))])
+    _deliver(platform, [(addresses.pop(), stuffed(message(len(messages))))])
     before = platform.redis_memory()
-    _deliver(platform, addresses, messages[:USERS])  # first mail of each user: its time is not measured
+    mail = [(addresses[number % USERS], octets) for number, octets in enumerate(messages)]
+    _deliver(platform, mail[:USERS])  # first mail of each user: its time is not measured
+    left = iter(mail[USERS:])
     rows = []
     for conc in (1, 10):
-        batch = messages[USERS : USERS + count] if conc == 1 else messages[USERS + count :]
-        parts = [batch[start::conc] for start in range(conc)]
-        meter = Meter(platform.root).start()
-        with ThreadPoolExecutor(conc) as pool:
-            done = pool.map(lambda part: _deliver(platform, addresses, part), parts)
-            latencies = [seconds for part in done for seconds in part]
-        cpu, wall = meter.stop()
-        note = f"{count / wall:,.0f}/s, p50 {quantile(latencies, 0.5) * 1000:.1f} ms"
-        rows.append(Row(f"deliver 4 KB, C={conc}: CPU a message", cpu / count * 1000, "ms", "≤ 3 ms", note))
+
+        def work(operations: int, conc: int = conc) -> list[float]:
+            batch = list(islice(left, operations))
+            parts = [batch[start::conc] for start in range(conc)]
+            with ThreadPoolExecutor(conc) as pool:
+                done = pool.map(lambda part: _deliver(platform, part), parts)
+                return [seconds for part in done for seconds in part]
+
+        what = f"deliver 4 KB, C={conc}: CPU a message"
+        rows.append(measured(what, "≤ 3 ms", platform.root, count, work))
+    _deliver(platform, list(left))  # what made no round
     weight = (platform.redis_memory() - before) / len(messages)
     note = f"{len(messages) / USERS:.0f} for each user; all of used_memory, log and what expires included"
     rows.append(Row("Redis memory a delivered message of 4 KB", weight, "bytes", "≤ 600", note))
     return rows
 
 
-def _deliver(platform: Platform, addresses: list[str], messages: list[bytes]) -> list[float]:
+def _deliver(platform: Platform, mail: list[tuple[str, bytes]]) -> list[float]:
     """All over one connection; seconds from MAIL to the 250 for each."""
     latencies = []
     connection = Smtp(platform.smtp)
-    for number, octets in enumerate(messages):
+    for address, octets in mail:
         before = time.perf_counter()
-        connection.deliver(addresses[number % len(addresses)], octets)
+        connection.deliver(address, octets)
         latencies.append(time.perf_counter() - before)
     connection.close()
     return latencies

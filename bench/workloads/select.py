@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bench.accounting import Meter
 from bench.clients import Imap
 from bench.messages import message
 from bench.platform import PASSWORD, Platform
-from bench.report import Row, quantile
+from bench.report import Row
+from bench.rounds import measured
 from buuta.v1.mailbox_pb2 import CreateMailboxRequest, GetMailboxRequest
 
 SIZES = {1_000: "≤ 2 ms", 100_000: "≤ 5 ms"}
@@ -33,14 +33,16 @@ def run(platform: Platform, count: int) -> list[Row]:
         for _ in range(WARM_UP):
             _session(platform, address, name, size)
         for conc in (1, 10):
-            meter = Meter(platform.root).start()
-            with ThreadPoolExecutor(conc) as pool:
-                sessions = [pool.submit(_session, platform, address, name, size) for _ in range(count)]
-                latencies = [session.result() for session in sessions]
-            cpu, wall = meter.stop()
-            note = f"{count / wall:,.0f}/s, p50 {quantile(latencies, 0.5) * 1000:.1f} ms"
+
+            def work(operations: int, conc: int = conc, name: str = name, size: int = size) -> list[float]:
+                with ThreadPoolExecutor(conc) as pool:
+                    sessions = [
+                        pool.submit(_session, platform, address, name, size) for _ in range(operations)
+                    ]
+                    return [session.result() for session in sessions]
+
             what = f"login + SELECT of {size:,}, C={conc}: CPU"
-            rows.append(Row(what, cpu / count * 1000, "ms", goal, note))
+            rows.append(measured(what, goal, platform.root, count, work))
     return rows
 
 
