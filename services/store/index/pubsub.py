@@ -1,8 +1,8 @@
 """Hints that accounts changed, as the scripts publish them: one channel per shard.
 
 Hints may be lost (a connection that breaks, a failover): whoever listens is
-told so, and reads the state again. Nothing depends on a hint but speed. As in
-link.py, redis-py connects and parses, and a hint has no timeout of its own.
+told so, and reads the state again. Nothing depends on a hint but speed. redis-py
+connects and parses, and a hint has no timeout of its own.
 """
 
 import asyncio
