@@ -8,7 +8,7 @@ from statistics import median
 
 from bench.messages import message
 from bench.report import Row
-from services.common.mime import Scanner
+from services.common.mime import scan_message
 from services.common.mime.scanner import COMPILED
 from services.common.mime.walk import Walk
 
@@ -38,9 +38,7 @@ def _measure(octets: bytes, count: int) -> list[float]:
     """Seconds of CPU: the scanner, its Python part alone, the standard library, the same with values."""
 
     def scan() -> None:
-        scanner = Scanner()
-        scanner.feed(octets)
-        scanner.finish()
+        scan_message(octets)
 
     def walk() -> None:
         Walk().finish(octets)

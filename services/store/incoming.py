@@ -13,7 +13,7 @@ from typing import Any
 
 from buuta.v1 import columns_pb2
 from services.common.errors import Refused
-from services.common.mime import Scan, Scanner
+from services.common.mime import Scan, Scanner, scan_message
 from services.store.bodies import BodyStore
 from services.store.bodies.ids import body_id
 from services.store.index.core import Request
@@ -77,7 +77,7 @@ class Intake:
             raise Refused("INVALID_ARGUMENT", "inline holds at most 65,536 octets: use Upload")
         body = body_id(request.id, request.digest, place)
         await self._bodies.put_small(body, data, metadata())
-        return _incoming(body, scan(data))
+        return _incoming(body, scan_message(data))
 
     def handle(self, incoming: Incoming) -> bytes:
         """What Upload returns."""
@@ -93,12 +93,6 @@ def _incoming(body: bytes, found: Scan) -> Incoming:
 def has_message_id(envelope: bytes) -> bool:
     """The Message-ID is the last field of ENVELOPE (RFC 9051 §7.5.2)."""
     return not envelope.endswith(b"NIL)")
-
-
-def scan(data: bytes) -> Scan:
-    scanner = Scanner()
-    scanner.feed(data)
-    return scanner.finish()
 
 
 def metadata() -> dict[str, str]:

@@ -14,7 +14,7 @@ from email.utils import format_datetime
 
 import zstandard
 
-from services.common.mime import Scanner
+from services.common.mime import scan_message
 from services.store import summary
 
 DICTIONARY_SIZE = 32 * 1024
@@ -230,12 +230,7 @@ def sample_messages(count: int, seed: int) -> list[bytes]:
 
 def sample_records(count: int, seed: int) -> list[bytes | bytearray | memoryview]:
     """Summaries of synthetic mail before compression."""
-    records: list[bytes | bytearray | memoryview] = []
-    for message in sample_messages(count, seed):
-        scanner = Scanner()
-        scanner.feed(message)
-        records.append(summary.pack_record(scanner.finish()))
-    return records
+    return [summary.pack_record(scan_message(message)) for message in sample_messages(count, seed)]
 
 
 def main(output: str) -> None:

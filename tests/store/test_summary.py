@@ -7,16 +7,10 @@ from importlib.resources import files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.mime import Scan, Scanner, select_fields
+from services.common.mime import Scan, scan_message, select_fields
 from services.store import summary as summary_module
 from services.store.summary import decode_summary, decode_wire, encode_summary
 from services.store.train_dictionary import sample_messages
-
-
-def scan(message: bytes) -> Scan:
-    scanner = Scanner()
-    scanner.feed(message)
-    return scanner.finish()
 
 
 def check_same(found: Scan) -> None:
@@ -39,11 +33,11 @@ def check_same(found: Scan) -> None:
 def test_samples() -> None:
     messages = sample_messages(60, seed=7)
     for message in messages:
-        check_same(scan(message))
+        check_same(scan_message(message))
 
 
 def test_size_of_records() -> None:
-    records = [encode_summary(scan(message)) for message in sample_messages(100, seed=8)]
+    records = [encode_summary(scan_message(message)) for message in sample_messages(100, seed=8)]
     assert sum(map(len, records)) / len(records) < 350
 
 
@@ -57,12 +51,12 @@ FRAGMENTS = [
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=20).map(b"".join))
 @settings(deadline=None)
 def test_any_message(message: bytes) -> None:
-    check_same(scan(message))
+    check_same(scan_message(message))
 
 
 def test_large_sections() -> None:
     parts = b"--b\r\nContent-Type: text/plain; name=part\r\n\r\nx\r\n" * 900
-    found = scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--\r\n")
+    found = scan_message(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--\r\n")
     assert len(found.body_structure) > 0xFFFF
     check_same(found)
 
@@ -74,7 +68,7 @@ HEADER = (
 
 
 def test_header_fields() -> None:
-    decoded = decode_summary(encode_summary(scan(HEADER + b"body")))
+    decoded = decode_summary(encode_summary(scan_message(HEADER + b"body")))
     names = [b"From", b"TO", b"cc", b"subject", b"References"]
     assert decoded.header_fields(names) == select_fields(HEADER, names)
     assert decoded.header_fields([]) == b"\r\n"
@@ -86,19 +80,19 @@ def test_header_fields() -> None:
 
 def test_all_fields_but_some() -> None:
     header = b"From: a@x\r\nTo: b@x\r\nSubject: s\r\n\r\n"
-    decoded = decode_summary(encode_summary(scan(header)))
+    decoded = decode_summary(encode_summary(scan_message(header)))
     assert decoded.header_fields([b"to"], True) == b"From: a@x\r\nSubject: s\r\n\r\n"
 
 
 def test_long_fields_are_not_kept() -> None:
     header = b"Subject: s\r\nReferences: " + b"<a@x>\r\n " * 1000 + b"<b@x>\r\n\r\n"
-    decoded = decode_summary(encode_summary(scan(header)))
+    decoded = decode_summary(encode_summary(scan_message(header)))
     assert decoded.header_fields([b"references"]) is None
     assert decoded.header_fields([b"Subject"]) == b"Subject: s\r\n\r\n"
 
 
 def test_a_header_that_was_cut_answers_nothing() -> None:
-    found = scan(b"Subject: s\r\nX-Long: " + b"x" * 300_000 + b"\r\nTo: a@x\r\n\r\n")
+    found = scan_message(b"Subject: s\r\nX-Long: " + b"x" * 300_000 + b"\r\nTo: a@x\r\n\r\n")
     decoded = decode_summary(encode_summary(found))
     assert decoded.header_fields([b"To"]) is None
     assert decoded.header_fields([b"Subject"]) is None
@@ -119,7 +113,7 @@ def test_header_fields_are_right_or_unknown(
     fields: list[tuple[bytes, bytes]], names: list[bytes], except_: bool
 ) -> None:
     header = b"".join([name + b":" + value for name, value in fields]) + b"\r\n"
-    answer = decode_summary(encode_summary(scan(header))).header_fields(names, except_)
+    answer = decode_summary(encode_summary(scan_message(header))).header_fields(names, except_)
     assert answer is None or answer == select_fields(header, names, except_)
     known = {name.lower() for name, _ in fields} <= summary_module.FIELDS
     assert answer is not None or not known

@@ -7,7 +7,7 @@ front ends use the small helpers (`body_from_structure`, `select_fields`).
 
 from services.common.mime.header import decode_words, iterate_fields, select_fields
 from services.common.mime.scan import Part, Scan
-from services.common.mime.scanner import Scanner
+from services.common.mime.scanner import Scanner, scan_message
 from services.common.mime.sections import Section, section_range
 from services.common.mime.text import TextDecoder, decoded_text
 from services.common.mime.wire import body_from_structure, nstring, parse, quote
@@ -25,6 +25,7 @@ __all__ = [
     "nstring",
     "parse",
     "quote",
+    "scan_message",
     "section_range",
     "select_fields",
 ]

@@ -1,4 +1,4 @@
-"""The scanner: octets in, in chunks as they come, and at the end everything FETCH and SEARCH ask for.
+"""The scanner: octets in, at once or in chunks as they come, and everything FETCH and SEARCH ask for out.
 
 A message that is there whole at the end, as most are, goes to the compiled `scan_whole`
 where that was built (setup.py). What it leaves, and what comes piece by piece, goes to
@@ -23,6 +23,12 @@ except ImportError:  # there was no C compiler: the same, but slower
 _STEP = 64 * 1024 + 1
 
 
+def scan_message(octets: bytes) -> Scan:
+    """What there is to know of a message that is there whole."""
+    found = scan_whole(octets)
+    return found if found is not None else Walk().finish(octets)
+
+
 class Scanner:
     """`feed` chunks, then `finish`."""
 
@@ -42,12 +48,7 @@ class Scanner:
 
     def finish(self) -> Scan:
         octets = b"".join(self._waiting)
-        if self._walk is None:
-            found = scan_whole(octets)
-            if found is not None:
-                return found
-            self._walk = Walk()
-        return self._walk.finish(octets)
+        return scan_message(octets) if self._walk is None else self._walk.finish(octets)
 
     def _go_on(self) -> None:
         if self._walk is None:

@@ -1,6 +1,6 @@
 """Messages as people write them, for the tables and for building larger ones."""
 
-from services.common.mime import Scan, Scanner
+from services.common.mime import Scan, Scanner, scan_message
 
 
 def crlf(text: str) -> bytes:
@@ -9,9 +9,11 @@ def crlf(text: str) -> bytes:
 
 def scan(message: bytes, cuts: list[int] | None = None, step: int = 1) -> Scan:
     """Scans the message cut at the given places (whole without them)."""
-    scanner = Scanner() if cuts is None else Scanner(step)
+    if cuts is None:
+        return scan_message(message)
+    scanner = Scanner(step)
     before = 0
-    for cut in cuts or ():
+    for cut in cuts:
         scanner.feed(message[before:cut])
         before = cut
     scanner.feed(message[before:])

@@ -169,7 +169,7 @@ def check_whole(found: Scan, message: bytes) -> None:
         assert part.header_start <= part.body_start <= part.text_start <= part.end <= len(message)
 
 
-@given(message=OCTETS, data=st.data(), step=st.sampled_from([1, 4, 30]))
+@given(message=OCTETS, data=st.data(), step=st.sampled_from([1, 4, 30, 100_000]))
 @settings(deadline=None, max_examples=400)
 def test_any_octets_in_any_chunking(message: bytes, data: st.DataObject, step: int) -> None:
     whole = scan(message)

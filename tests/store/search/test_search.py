@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from buuta.v1.message_pb2 import SearchKey
 from services.common.errors import Refused
-from services.common.mime import Scanner
+from services.common.mime import scan_message
 from services.store.search import bodies, evaluate, search
 from services.store.search.evaluate import MAX_DEPTH
 from services.store.summary import Summary, decode_summary, encode_summary
@@ -57,9 +57,7 @@ class Box:
 
     @staticmethod
     def _record(octets: bytes) -> bytes:
-        scanner = Scanner()
-        scanner.feed(octets)
-        return encode_summary(scanner.finish())
+        return encode_summary(scan_message(octets))
 
     async def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
         self.summaries_read += uids
