@@ -29,7 +29,9 @@ _PARAMETER = re.compile(
     rb';\s*([^\s=;"()<>@,/\[\]?]++)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"?|([^\s;"]*+))', re.DOTALL
 )
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"|\([^()\\]*+(?:\\.[^()\\]*+)*\)', re.DOTALL)
+# A quoted pair, a quoted-string or a comment. The pair begins neither of the others: else each of a
+# row of them would be tried as the beginning of one that never ends, in time that grows as the square.
+_COMMENT = re.compile(rb'\\.|"[^"\\]*+(?:\\.[^"\\]*+)*"|\([^()\\]*+(?:\\.[^()\\]*+)*\)', re.DOTALL)
 _SECTION = re.compile(rb"([^*]+)\*(\d{1,3})(\*?)")
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
 
@@ -107,7 +109,7 @@ def _parameter(parameters: Parameters, name: bytes) -> bytes | None:
 def _without_comments(value: bytes) -> bytes:
     if b"(" not in value:
         return value
-    return _COMMENT.sub(lambda match: match[0] if match[0].startswith(b'"') else b" ", value)
+    return _COMMENT.sub(lambda match: b" " if match[0].startswith(b"(") else match[0], value)
 
 
 def _parameters(text: bytes) -> Parameters:

@@ -36,3 +36,19 @@ def test_usual_types_are_what_the_parser_makes_of_them(monkeypatch: pytest.Monke
 )
 def test_the_usual_is_recognised(value: bytes) -> None:
     assert content_module._USUAL_TYPE(value) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (rb"a (b) c", rb"a   c"),
+        (rb'a "(b)" c', rb'a "(b)" c'),
+        (rb"a (\)b) c", rb"a   c"),
+        (rb"a \(b) c", rb"a \(b) c"),
+        (rb"a \"(b) c", rb"a \"  c"),
+        (rb"(" + rb"\(" * 16_000, rb"(" + rb"\(" * 16_000),
+        (rb'("' + rb"\"" * 16_000, rb'("' + rb"\"" * 16_000),
+    ],
+)
+def test_comments(value: bytes, found: bytes) -> None:
+    assert content_module._without_comments(value) == found
