@@ -2,12 +2,11 @@
 
 import email
 import email.policy
-import time
-from collections.abc import Callable
 from statistics import median
 
 from bench.messages import message
 from bench.report import Row
+from bench.rounds import cpu_of
 from services.common.mime import scan_message
 from services.common.mime.scanner import COMPILED
 from services.common.mime.walk import Walk
@@ -51,14 +50,5 @@ def _measure(octets: bytes, count: int) -> list[float]:
             str(value)
 
     works = (scan, walk, parse, parse_values)
-    rounds = [[_cpu(work, count) for work in works] for _ in range(ROUNDS)]
+    rounds = [[cpu_of(work, count) for work in works] for _ in range(ROUNDS)]
     return [median(times) for times in zip(*rounds, strict=True)]
-
-
-def _cpu(work: Callable[[], None], count: int) -> float:
-    """Seconds of CPU time of one call."""
-    work()
-    began = time.process_time()
-    for _ in range(count):
-        work()
-    return (time.process_time() - began) / count

@@ -19,7 +19,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """Of a server that takes TLS only."""
+    """Where a server takes TLS."""
     binary = redis_binary()
     if b"tls-port" not in Path(binary).read_bytes():
         missing("a redis-server that was built with TLS")
