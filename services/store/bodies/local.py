@@ -1,8 +1,11 @@
 """Bodies in a folder: the embedded default. Several stores may share it.
 
-A body is written under a name of its own, synced, moved to its final name, and
-the folder is synced: what has the final name is whole. Calls run on threads,
-because a file system can block.
+A body counts when its file and its folder are synced, and no one asks for it
+before. One that comes in pieces is written under another name and moved when
+it is whole. A small one is written where it belongs: a crash may leave a part
+of it, which nobody knows of and a repeat replaces, and the journal of the file
+system is waited for once, not twice. Calls run on threads, because a file
+system can block.
 """
 
 import contextlib
@@ -90,17 +93,33 @@ class LocalBodies:
         return body
 
     async def put_small(self, body: bytes, data: bytes, metadata: Mapping[str, str]) -> None:
-        def write() -> None:
-            temporary, final = self._temporary(), self._path(body)
-            with open(temporary, "xb", 0) as file:
-                try:
-                    _write(file, data)
-                    _keep(file, temporary, final)
-                except BaseException:
-                    temporary.unlink(missing_ok=True)
-                    raise
+        await self._run(self._put_small, self._path(body), data)
 
-        await self._run(write)
+    def _put_small(self, final: Path, data: bytes) -> None:
+        try:
+            file = open(final, "xb", 0)
+        except FileExistsError:
+            # Whole or not, known or not: it is never written to, only replaced by its like.
+            self._replace(final, data)
+            return
+        with file:
+            try:
+                _write(file, data)
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(0)  # the name may be a repeat's by now: it stays
+                raise
+        _sync_folder(final.parent)
+
+    def _replace(self, final: Path, data: bytes) -> None:
+        temporary = self._temporary()
+        with open(temporary, "xb", 0) as file:
+            try:
+                _write(file, data)
+                _keep(file, temporary, final)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
     async def read(
         self, body: bytes, offset: int = 0, length: int | None = None

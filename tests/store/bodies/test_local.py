@@ -1,5 +1,6 @@
 """LocalBodies: what a crash or a full disk leaves, and a folder that is not there."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from services.common.errors import Unavailable
 from services.common.ids import new_request_id
 from services.store.bodies import BodyMissing
-from services.store.bodies.ids import body_id
+from services.store.bodies.ids import body_id, object_name
 from services.store.bodies.local import LEFT_OVER_SECONDS, LocalBodies, _write
 
 # Writes a megabyte of an upload, says so, and waits for the end of the world.
@@ -63,6 +64,60 @@ async def test_a_crash_leaves_no_partial_body(tmp_path: Path) -> None:
     os.utime(left, (old, old))
     await bodies.start()
     assert files(tmp_path) == []
+    await bodies.close()
+
+
+async def test_a_small_body_counts_when_file_and_folder_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies, body = LocalBodies(tmp_path), body_id(new_request_id())
+    await bodies.start()
+    final = tmp_path / object_name(body)
+    synced = []
+
+    def fsync(number: int) -> None:
+        path = Path(f"/dev/fd/{number}").resolve()
+        synced.append((path, path.read_bytes() if path.is_file() else None))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        await bodies.put_small(body, b"text", {})
+    assert synced == [(final, b"text"), (final.parent, None)]
+    await bodies.close()
+
+
+async def test_what_a_crash_left_of_a_small_body_is_replaced(tmp_path: Path) -> None:
+    bodies, body = LocalBodies(tmp_path), body_id(new_request_id())
+    await bodies.start()
+    final = tmp_path / object_name(body)
+    final.write_bytes(b"a pa")
+    with open(final, "ab") as halfway:  # the first attempt may still be at it
+        await bodies.put_small(body, b"a part", {})
+        halfway.write(b"rt")
+    assert await bodies.get(body) == b"a part"
+    assert files(tmp_path) == [final]
+    await bodies.close()
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+async def test_a_full_disk_keeps_no_octets_and_spares_a_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repeated: bool
+) -> None:
+    bodies, body = LocalBodies(tmp_path), body_id(new_request_id())
+    await bodies.start()
+
+    def fsync(number: int) -> None:
+        monkeypatch.undo()
+        if repeated:  # another attempt has just succeeded
+            bodies._put_small(tmp_path / object_name(body), b"text")
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(Unavailable):
+        await bodies.put_small(body, b"text", {})
+    assert await bodies.get(body) == (b"text" if repeated else b"")
+    await bodies.put_small(body, b"text", {})
+    assert await bodies.get(body) == b"text"
     await bodies.close()
 
 
