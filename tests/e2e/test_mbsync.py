@@ -10,7 +10,7 @@ Host localhost
 Port {port}
 User {user}
 Pass {password}
-SSLType IMAPS
+{tls} IMAPS
 CertificateFile {certificate}
 
 IMAPStore far
@@ -40,7 +40,9 @@ class Maildir:
         self.mail.mkdir()
         self.rc = folder / "rc"
         values = {"port": platform.port(993), "user": user, "password": user.partition("@")[0]}
-        self.rc.write_text(RC.format(**values, certificate=platform.certificate, folder=folder))
+        # isync 1.5 has another word for it, and says so.
+        tls = "SSLType" if "isync 1.4" in run_tool(["mbsync", "--version"]).stdout else "TLSType"
+        self.rc.write_text(RC.format(**values, tls=tls, certificate=platform.certificate, folder=folder))
 
     def sync(self) -> None:
         done = run_tool(["mbsync", "-c", str(self.rc), "all"], HOME=str(self.mail.parent))
