@@ -55,10 +55,12 @@ class Line:
 class Smtp(Line):
     """One SMTP connection; commands of a transaction go out together (RFC 2920)."""
 
+    hello = b"EHLO"
+
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self.reply(b"220")
-        self.send(b"EHLO bench.example\r\n")
+        self.send(self.hello + b" bench.example\r\n")
         self.reply(b"250")
 
     def reply(self, code: bytes) -> None:
@@ -74,6 +76,12 @@ class Smtp(Line):
             self.reply(code)
         self.send(message)
         self.reply(b"250")
+
+
+class Lmtp(Smtp):
+    """The same over LMTP (RFC 2033): with one recipient, only the greeting differs."""
+
+    hello = b"LHLO"
 
 
 class Imap(Line):

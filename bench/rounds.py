@@ -17,6 +17,9 @@ ROUNDS = 8
 PARSES = 200
 PARSE_MS = 0.105  # where the goals were set
 
+# The root of a server's processes, and what has it do n operations: as in `measured`.
+Side = tuple[int, Callable[[int], list[float]]]
+
 
 def measured(what: str, goal: str, root: int, count: int, work: Callable[[int], list[float]]) -> Row:
     """`work(n)` does n operations and answers the seconds that each took; medians of the rounds."""
@@ -38,6 +41,22 @@ def measured(what: str, goal: str, root: int, count: int, work: Callable[[int], 
         f"{ROUNDS * each / wall:,.0f}/s, p50 {quantile(latencies, 0.5) * 1000:.1f} ms"
     )
     return Row(what, median(costs), "ms", goal, note)
+
+
+def compared(what: str, count: int, ours: Side, theirs: Side) -> Row:
+    """The rounds of two servers by turns: the CPU time of the first as a share of the second's."""
+    each = max(count // ROUNDS, 1)
+    costs: tuple[list[float], list[float]] = ([], [])
+    latencies: tuple[list[float], list[float]] = ([], [])
+    for number in range(ROUNDS):
+        for side in (0, 1) if number % 2 else (1, 0):
+            root, work = (ours, theirs)[side]
+            meter = Meter(root).start()
+            latencies[side].extend(work(each))
+            costs[side].append(meter.stop()[0] / each)
+    ratio = median(first / second for first, second in zip(*costs, strict=True))
+    cpu, p50 = (" : ".join(f"{median(of) * 1000:.2f}" for of in both) for both in (costs, latencies))
+    return Row(what, ratio, "x", "", f"{cpu} ms of CPU; p50 {p50} ms")
 
 
 def cpu_of(work: Callable[[], object], count: int) -> float:

@@ -30,28 +30,29 @@ def run(platform: Platform, count: int) -> list[Row]:
         name = f"of-{size}"
         platform.client.mailboxes.CreateMailbox(CreateMailboxRequest(account=account, name=name))
         platform.multiply(account, inbox.id, uids, name, size)
-        for _ in range(WARM_UP):
-            _session(platform, address, name, size)
+        sessions(platform.imap, 1, WARM_UP, address, name, size)
         for conc in (1, 10):
 
             def work(operations: int, conc: int = conc, name: str = name, size: int = size) -> list[float]:
-                with ThreadPoolExecutor(conc) as pool:
-                    sessions = [
-                        pool.submit(_session, platform, address, name, size) for _ in range(operations)
-                    ]
-                    return [session.result() for session in sessions]
+                return sessions(platform.imap, conc, operations, address, name, size)
 
             what = f"login + SELECT of {size:,}, C={conc}: CPU"
             rows.append(measured(what, goal, platform.root, count, work))
     return rows
 
 
-def _session(platform: Platform, address: str, mailbox: str, size: int) -> float:
-    before = time.perf_counter()
-    connection = Imap(platform.imap)
-    connection.login(address, PASSWORD)
-    exists, _ = connection.command(f"SELECT {mailbox}", b"\r\n* %d EXISTS\r\n" % size)
-    assert exists == 1, "the mailbox is not as it was filled"
-    connection.command("LOGOUT")
-    connection.close()
-    return time.perf_counter() - before
+def sessions(port: int, conc: int, count: int, user: str, mailbox: str, size: int) -> list[float]:
+    """So many sessions, `conc` at a time; the seconds that each took."""
+
+    def session(_: int) -> float:
+        before = time.perf_counter()
+        connection = Imap(port)
+        connection.login(user, PASSWORD)
+        exists, _octets = connection.command(f"SELECT {mailbox}", b"\r\n* %d EXISTS\r\n" % size)
+        assert exists == 1, "the mailbox is not as it was filled"
+        connection.command("LOGOUT")
+        connection.close()
+        return time.perf_counter() - before
+
+    with ThreadPoolExecutor(conc) as pool:
+        return list(pool.map(session, range(count)))
