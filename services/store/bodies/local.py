@@ -97,19 +97,18 @@ class LocalBodies:
 
     def _put_small(self, final: Path, data: bytes) -> None:
         try:
-            file = open(final, "xb", 0)
+            with open(final, "xb", 0) as file:
+                try:
+                    _write(file, data)
+                    os.fsync(file.fileno())
+                except BaseException:
+                    file.truncate(0)  # the name may be a repeat's by now: it stays
+                    raise
         except FileExistsError:
             # Whole or not, known or not: it is never written to, only replaced by its like.
             self._replace(final, data)
-            return
-        with file:
-            try:
-                _write(file, data)
-                os.fsync(file.fileno())
-            except BaseException:
-                file.truncate(0)  # the name may be a repeat's by now: it stays
-                raise
-        _sync_folder(final.parent)
+        else:
+            _sync_folder(final.parent)
 
     def _replace(self, final: Path, data: bytes) -> None:
         temporary = self._temporary()

@@ -91,9 +91,10 @@ async def test_what_a_crash_left_of_a_small_body_is_replaced(tmp_path: Path) -> 
     await bodies.start()
     final = tmp_path / object_name(body)
     final.write_bytes(b"a pa")
-    with open(final, "ab") as halfway:  # the first attempt may still be at it
-        await bodies.put_small(body, b"a part", {})
-        halfway.write(b"rt")
+    halfway = os.open(final, os.O_WRONLY | os.O_APPEND)  # the first attempt may still be at it
+    await bodies.put_small(body, b"a part", {})
+    os.write(halfway, b"rt")
+    os.close(halfway)
     assert await bodies.get(body) == b"a part"
     assert files(tmp_path) == [final]
     await bodies.close()
