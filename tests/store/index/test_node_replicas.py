@@ -1,7 +1,6 @@
 """Writes that wait for replicas: enough of them, too few, and readers who need not wait; on real servers."""
 
 import asyncio
-import time
 from pathlib import Path
 
 from redis.exceptions import ResponseError
@@ -22,24 +21,28 @@ async def test_writes_wait_for_replicas(server: RedisServer, tmp_path: Path) -> 
             assert isinstance(await write(node, "GET", "list"), ResponseError)
 
 
+async def until_read(node: Node, value: bytes) -> None:
+    async with asyncio.timeout(5):
+        while await ask(node, "GET", "key") != value:
+            pass
+
+
 async def test_too_few_replicas_and_readers_that_do_not_wait(server: RedisServer, tmp_path: Path) -> None:
     with replica(server, tmp_path) as other:
-        async with opened(server.url, timeout=1.0, wait_replicas=1) as node:
+        async with opened(server.url, timeout=2.0, wait_replicas=1) as node:
             assert await write(node, "SET", "key", "before") == b"OK"
             other.pause()
-            began = time.monotonic()
             writes = [node.put(("SET", "key", "after"), True), node.put(("HGET", "key", "field"), True)]
-            await asyncio.sleep(0.05)
+            await until_read(node, b"after")
             writes.append(node.put(("SET", "key", "later"), True))
-            await asyncio.sleep(0.05)
-            assert await ask(node, "GET", "key") == b"later"
-            assert time.monotonic() - began < 0.5
+            await until_read(node, b"later")
+            assert not any(write.done() for write in writes)
             first, wrong_type, later = await asyncio.gather(*writes)
-            assert 0.7 < time.monotonic() - began < 1.5
             assert isinstance(first, Unavailable)
-            assert "replicas" in str(first)
+            assert "replicas" in str(first)  # the wait has ended, not the link
             assert isinstance(wrong_type, ResponseError)  # it wrote nothing: nothing is unknown
             assert isinstance(later, Unavailable)
+            assert "replicas" in str(later)
             other.resume()
             assert await write(node, "SET", "key", "again") == b"OK"
 
