@@ -22,7 +22,7 @@ def run(platform: Platform, count: int) -> list[Row]:
     offset = platform.offset
     with (
         dovecot.running(offset + 1000, again=False) as shipped,
-        dovecot.running(offset + 2000, True) as tuned,
+        dovecot.running(offset + 2000, again=True) as tuned,
     ):
         peers = {"Dovecot's": shipped, "tuned Dovecot's": tuned}
         return [*_deliver(platform, tuned, count), *_select(platform, peers, count)]
