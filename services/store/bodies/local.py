@@ -112,13 +112,12 @@ class LocalBodies:
 
     def _replace(self, final: Path, data: bytes) -> None:
         temporary = self._temporary()
-        with open(temporary, "xb", 0) as file:
-            try:
+        try:
+            with open(temporary, "xb", 0) as file:
                 _write(file, data)
                 _keep(file, temporary, final)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        finally:
+            temporary.unlink(missing_ok=True)
 
     async def read(
         self, body: bytes, offset: int = 0, length: int | None = None

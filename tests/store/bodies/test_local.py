@@ -50,7 +50,7 @@ def crash_halfway(folder: Path, body: bytes) -> None:
         writer.kill()
 
 
-async def test_a_crash_leaves_no_partial_body(tmp_path: Path) -> None:
+async def test_a_crash_leaves_no_part_of_an_upload(tmp_path: Path) -> None:
     body = body_id(new_request_id())
     crash_halfway(tmp_path, body)
     bodies = LocalBodies(tmp_path)
