@@ -93,8 +93,11 @@ class Server:
         self.process.wait()
 
     def pause(self) -> None:
-        """Stop answering while connections stay open."""
+        """Stop answering while connections stay open; on return it has stopped."""
         self.signal(signal.SIGSTOP)
+        assert self.process is not None
+        # What has ended is seen, too, and left for `wait`.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
