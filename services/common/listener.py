@@ -138,5 +138,5 @@ class Server:
             if not self._sessions:
                 self._idle.set()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(work)

@@ -24,7 +24,7 @@ READ_AHEAD = 64 * 1024
 # Queued answers are given to the transport in pieces of about this size.
 WRITE_PIECE = 64 * 1024
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Engine(Protocol):

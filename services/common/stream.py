@@ -49,7 +49,7 @@ class Owner(Protocol):
         """The connection is gone."""
         ...
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something as a task of the server."""
         ...
 

@@ -66,10 +66,9 @@ class Upload:
     def _start(self) -> None:
         self._chunks = asyncio.Queue(WAITING)
         self._done = asyncio.get_running_loop().create_future()
-        self._spawn(self._run(self._done))
+        self._task = self._spawn(self._run(self._done))
 
     async def _run(self, done: asyncio.Future[UploadResponse]) -> None:
-        self._task = asyncio.current_task()
         try:
             done.set_result(await self._upload(self._pieces()))
         except Fault as fault:

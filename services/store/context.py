@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from services.common.errors import Refused
 from services.store.bodies import BodyStore
@@ -26,12 +26,6 @@ from services.store.views import Views
 
 ADMIN = "admin"
 RECEIVER = "mx"
-
-
-class Message(Protocol):
-    """A protobuf request."""
-
-    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +86,13 @@ async def sender(platform: Platform, context: Any, roles: Collection[str]) -> Ca
 
 
 def request_of(message: Any) -> Request:
-    """The request id of a mutation and a digest of its arguments; Refused for a bad id."""
+    """The request id of a mutation and a digest of its type and arguments; Refused for a bad id."""
     identity: bytes = message.request_id
     if len(identity) != 16:
         raise Refused("INVALID_ARGUMENT", "request_id must have 16 octets")
     made = int.from_bytes(identity[:6], "big")
     if abs(made - time.time() * 1000) > REQUEST_ID_SKEW_MS:
         raise Refused("INVALID_ARGUMENT", "request_id is no ULID of the last minutes")
-    digest = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
-    return Request(identity, digest[:8])
+    digest = hashlib.sha256(message.DESCRIPTOR.full_name.encode())
+    digest.update(message.SerializeToString(deterministic=True))
+    return Request(identity, digest.digest()[:8])

@@ -70,9 +70,6 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
         for entry in request.entries:
             checked_flags(entry.flags, entry.keywords)
             check_date(entry.internal_date)
-        uploads = [entry.message.upload for entry in request.entries if entry.message.upload]
-        if len(set(uploads)) < len(uploads):
-            raise Refused("UPLOAD_HANDLE", "An upload is one message")
         await self._index.check_room()
         bodies = await asyncio.gather(
             *(
@@ -80,6 +77,10 @@ class MessageService(message_pb2_grpc.MessageServiceServicer):
                 for place, entry in enumerate(request.entries)
             )
         )
+        if len({body.body for body in bodies}) < len(
+            bodies
+        ):  # a repeated Upload has other octets in its handle
+            raise Refused("UPLOAD_HANDLE", "An upload is one message")
         messages = [_new(entry, body) for entry, body in zip(request.entries, bodies, strict=True)]
         mailbox: int | str = request.mailbox or normal_name(request.name)
         done = await self._index.append(scope, repeatable, mailbox, messages)

@@ -54,6 +54,17 @@ class Client:
         self.writer.close()
 
 
+async def test_an_upload_that_is_refused_has_ended(platform: Platform) -> None:
+    """It came in one burst, so that its task has not begun when the message is refused."""
+    client = await Client.logged_in(platform, await platform.new_account())
+    octets = b"a" * 66_000 + b"\0"
+    client.writer.write(b"b APPEND INBOX {%d+}\r\n%b\r\n" % (len(octets), octets))
+    assert (await client.line()).startswith(b"b NO [UNKNOWN-CTE]")
+    uploads = [task for task in asyncio.all_tasks() if "Upload._run" in repr(task.get_coro())]
+    await asyncio.wait_for(asyncio.gather(*uploads, return_exceptions=True), ANSWER_TIMEOUT)
+    client.close()
+
+
 async def test_idle_is_told_what_other_services_deliver(platform: Platform) -> None:
     account = await platform.new_account()
     client = await Client.logged_in(platform, account)

@@ -168,14 +168,24 @@ async def test_an_upload_is_one_message(store: Store, alice: Api) -> None:
     bob = await store.login("bob")
     stored = await alice.messages.Upload(upload_of(LARGE))
     source = MessageSource(upload=stored.upload)
-    with refused("INVALID_ARGUMENT", "UPLOAD_HANDLE"):
-        await alice.messages.Append(append_of(alice, source, source))
     request = append_of(alice, source)
     first = await alice.messages.Append(request)
     assert await alice.messages.Append(request) == first
     for api in (alice, bob):
         with refused("INVALID_ARGUMENT", "UPLOAD_HANDLE"):
             await api.messages.Append(append_of(api, source))
+
+
+async def test_an_upload_is_not_two_messages_of_one_append(alice: Api) -> None:
+    """Nor are the two handles that a repeated Upload gives."""
+    request_id = rid()
+    first, again = [await alice.messages.Upload(upload_of(LARGE, request_id)) for _ in range(2)]
+    assert first.upload != again.upload
+    for second in (first, again):
+        sources = [MessageSource(upload=handle.upload) for handle in (first, second)]
+        with refused("INVALID_ARGUMENT", "UPLOAD_HANDLE"):
+            await alice.messages.Append(append_of(alice, *sources))
+    assert (await alice.mailbox()).messages == 0
 
 
 async def test_repeated_uploads(store: Store, alice: Api) -> None:

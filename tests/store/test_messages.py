@@ -64,6 +64,18 @@ async def test_a_repeat_has_the_same_answer(alice: Api) -> None:
         await alice.messages.UpdateFlags(request)
 
 
+async def test_a_request_id_is_of_one_method(alice: Api) -> None:
+    """Also where the other one's arguments look the same."""
+    [uid] = await alice.append(MESSAGE)
+    inbox = (await alice.mailbox()).id
+    copy = pb.CopyMessagesRequest(account=alice.account, request_id=rid(), mailbox=inbox, uids=column([uid]))
+    copy.destination = "Trash"
+    await alice.messages.CopyMessages(copy)
+    move = pb.MoveMessagesRequest.FromString(copy.SerializeToString())
+    with refused("INVALID_ARGUMENT", "REQUEST_ID"):
+        await alice.messages.MoveMessages(move)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"operation": 0}, {"operation": 9}, {"flags": 1 << 20}, {"keywords": ["a b"]}, {"uids": b"xyz"}],

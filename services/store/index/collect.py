@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from services.store.index import keys
 from services.store.index.core import Request, Scope
 from services.store.index.messages import MessageOperations
-from services.store.index.record import column
 
 BATCH = 200
 SHARDS_A_READ = 128
@@ -75,14 +74,9 @@ class CollectorOperations(MessageOperations):
     async def undo_operations(self, shard: int) -> None:
         """Undo copies whose caller is gone; forget the other larger commands."""
         for key in await self._due(shard, b":ops", _now()):
-            record = await self.connection.command("HGETALL", key)
-            if not record:  # another worker's work
-                continue
-            account = record[b"account"].decode()
-            if record[b"kind"] == b"copy":
-                made = column(b"".join(uids for name, uids in record.items() if name.startswith(b"uids:")))
-                await self.undo_copy(account, int(record[b"mailbox"]), made)
-            await self.end_operation(account, key)
+            account = await self.connection.command("HGET", key, "account")
+            if account is not None:  # None: another worker's work
+                await self.undo_operation(account.decode(), key)
 
     async def lease(self, shard: int, worker: bytes, milliseconds: int) -> bool:
         """Whether this worker may work on the shard for a while."""

@@ -56,6 +56,11 @@ def summary_key(account: str, mailbox: int, page: int) -> bytes:
     return b"%b:s:%d:%d" % (account_key(account), mailbox, page)
 
 
+def operation_key(account: str, name: str) -> bytes:
+    """The record of a larger command."""
+    return tag(shard_of(account)) + b":op:" + name.encode()
+
+
 def shard_of_text(text: bytes) -> int:
     """The shard of what belongs to no account: an address, a body shared by accounts."""
     return binascii.crc32(text) % SHARDS

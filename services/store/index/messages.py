@@ -136,22 +136,25 @@ class MessageOperations(Core):
         """Copy or move. A copy is done whole or undone; a move leaves every message in one place."""
         kind = "move" if move else "copy"
         parts: list[Copied] = []
+        name = scope.account + request.id.hex()  # of the record
+        where: tuple[str, str | int] = ("n", destination)
         todo = steps(request, uids, MAX_COPY_STEP)
         for place, (step, part) in enumerate(todo):
             operation: list[str | int] = []
             if len(todo) > 1:
                 lease = int(time.time() * 1000) + OPERATION_LEASE_MS
                 last = "last" if place == len(todo) - 1 else ""
-                operation = [scope.account + request.id.hex(), lease, place, last]
+                operation = [name, lease, place, last]
             try:
                 reply = await self.write(
-                    "message_copy", scope, step, mailbox, destination, kind, part.tobytes(), *operation
+                    "message_copy", scope, step, mailbox, *where, kind, part.tobytes(), *operation
                 )
             except Refused:
                 if parts:
-                    await self._give_up(scope, parts, request, move)
+                    await self.undo_operation(scope.account, keys.operation_key(scope.account, name))
                 raise
             parts.append(_copy_reply(reply))
+            where = ("i", parts[0].destination)  # the same mailbox, whatever has the name by now
         return Copied(
             parts[-1].destination,
             parts[-1].uidvalidity,
@@ -160,25 +163,26 @@ class MessageOperations(Core):
             np.concatenate([part.destination_uids for part in parts]),
         )
 
-    async def _give_up(self, scope: Scope, parts: list[Copied], request: Request, move: bool) -> None:
-        if not move:
-            for part in parts:
-                await self.undo_copy(scope.account, part.destination, part.destination_uids)
-        operation = scope.account + request.id.hex()
-        key = keys.tag(keys.shard_of(scope.account)) + b":op:" + operation.encode()
-        await self.end_operation(scope.account, key)
+    async def undo_operation(self, account: str, key: bytes) -> None:
+        """Undo the steps of a copy that cannot go on; those of a move stay. Then forget the record.
 
-    async def undo_copy(self, account: str, mailbox: int, uids: U32) -> None:
+        The record says first that it is undone, so that a repeat does not go on behind what is gone.
+        """
+        if not await self.write("operation_undo", Scope(account), Request(), key):
+            return  # finished by a repeat, or undone by another one
+        record = await self.connection.command("HGETALL", key)
+        if record.get(b"kind") == b"copy":
+            made = column(b"".join(uids for name, uids in record.items() if name.startswith(b"uids:")))
+            await self._undo_copy(account, int(record[b"mailbox"]), made)
+        await self.write("operation_end", Scope(account), Request(), key)
+
+    async def _undo_copy(self, account: str, mailbox: int, uids: U32) -> None:
         """Remove what a copy made; where the mailbox or its account is gone, that is done already."""
         try:
             await self.expunge(Scope(account), Request(), mailbox, uids, force=True)
         except Refused as refused:
             if refused.reason not in ("MAILBOX_NOT_FOUND", "ACCOUNT_NOT_FOUND"):
                 raise
-
-    async def end_operation(self, account: str, key: bytes) -> None:
-        """Forget the record of a larger command."""
-        await self.write("operation_end", Scope(account), Request(), key)
 
     async def expunge(
         self, scope: Scope, request: Request, mailbox: int, uids: U32, force: bool = False, lock: bytes = b""
@@ -200,13 +204,16 @@ class MessageOperations(Core):
 
 
 def steps(request: Request, uids: U32, most: int) -> list[tuple[Request, U32]]:
-    """The scripts of a command: each with its part of the UIDs and a request id of its own."""
+    """The scripts of a command: each with its part of the UIDs and a request id of its own.
+
+    The part is in that id, because a repeat may come with the UIDs that are left ("all with \\Deleted").
+    """
     parts = [uids[at : at + most] for at in range(0, max(len(uids), 1), most)]
     if len(parts) == 1 or not request.id:
         return [(request, part) for part in parts]
     found = []
     for place, part in enumerate(parts):
-        tail = hashlib.sha256(request.id + place.to_bytes(4, "big")).digest()[:10]
+        tail = hashlib.sha256(request.id + place.to_bytes(4, "big") + part.tobytes()).digest()[:10]
         found.append((Request(request.id[:6] + tail, request.digest), part))
     return found
 

@@ -20,6 +20,7 @@ PRELUDE = {
     "garbage_take": "plain",
     "references": "plain",
     "operation_end": "plain",
+    "operation_undo": "plain",
     "maildrop_lock": "plain",
     "directory_claim": "plain",
     "directory_settle": "plain",

@@ -158,6 +158,89 @@ async def test_a_destination_that_goes_in_the_middle(index: Index, line: Interru
     assert keys.account_key(scope.account) + b":b" not in await keys_of(index)
 
 
+@pytest.mark.parametrize("move", [False, True])
+async def test_a_destination_whose_name_goes_to_another_mailbox(
+    index: Index, line: Interrupted, move: bool
+) -> None:
+    """What the name stood for at the beginning has all of them."""
+    scope = await new_account(index)
+    which = await fill(index, scope, COPIES)
+    await index.create_mailbox(scope, request(), "a", 0)
+
+    async def change_places() -> None:
+        await index.rename_mailbox(scope, request(), "a", "b")
+        await index.create_mailbox(scope, request(), "a", 0)
+
+    line.break_at("message_copy", 2)
+    line.instead = change_places
+    done = await index.copy(scope, request(), 1, which, "a", move)
+    assert done.destination_uids.tolist() == await live_uids(index, scope, "b") == all_of(COPIES).tolist()
+    assert done.uidvalidity == (await header(index, scope, "b")).uidvalidity
+    assert await live_uids(index, scope, "a") == []
+
+
+@pytest.mark.usefixtures("much_later")
+async def test_an_undo_takes_nothing_of_another_mailbox(index: Index, line: Interrupted) -> None:
+    scope = await new_account(index)
+    which = await fill(index, scope, COPIES)
+    await index.create_mailbox(scope, request(), "a", 0)
+
+    async def change_places() -> None:
+        await index.rename_mailbox(scope, request(), "a", "b")
+        await index.create_mailbox(scope, request(), "a", 0)
+        await index.append(scope, request(), "a", [message(0), message(0)])
+        line.instead = None
+        line.break_at("message_copy", 1)
+
+    line.break_at("message_copy", 2)
+    line.instead = change_places
+    with pytest.raises(Unavailable):
+        await index.copy(scope, request(), 1, which, "a", move=False)
+    await index.undo_operations(keys.shard_of(scope.account))
+    assert await live_uids(index, scope, "b") == []
+    assert await live_uids(index, scope, "a") == [1, 2]
+
+
+@pytest.mark.usefixtures("much_later")
+async def test_an_interrupted_undo_is_not_forgotten(index: Index, line: Interrupted) -> None:
+    """A repeat does not go on behind what is gone, though what was in its way is gone, too."""
+    scope, by = await new_account(index), request()
+    which = await fill(index, scope, COPIES)
+
+    async def refuse() -> None:
+        line.instead = None
+        line.break_at("operation_end", 1)
+        raise Refused("LIMIT", "in the middle")
+
+    line.break_at("message_copy", 2)
+    line.instead = refuse
+    with pytest.raises(Unavailable):
+        await index.copy(scope, by, 1, which, "Trash", move=False)
+    assert await live_uids(index, scope, "Trash") == []
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await index.copy(scope, by, 1, which, "Trash", move=False)
+        assert await live_uids(index, scope, "Trash") == []
+        await index.undo_operations(keys.shard_of(scope.account))
+        assert await operations(index, scope) == []
+
+
+async def test_a_copy_that_a_repeat_has_finished_is_not_undone(index: Index, line: Interrupted) -> None:
+    scope, by = await new_account(index), request()
+    which = await fill(index, scope, COPIES)
+
+    async def overtaken() -> None:
+        line.instead = None
+        await index.copy(scope, by, 1, which, "Trash", move=False)
+        raise Refused("LIMIT", "in the middle")
+
+    line.break_at("message_copy", 2)
+    line.instead = overtaken
+    with pytest.raises(Refused):
+        await index.copy(scope, by, 1, which, "Trash", move=False)
+    assert await live_uids(index, scope, "Trash") == all_of(COPIES).tolist()
+
+
 @pytest.mark.parametrize("gone", ["mailbox", "account"])
 @pytest.mark.usefixtures("much_later")
 async def test_nothing_is_left_to_undo(index: Index, line: Interrupted, gone: str) -> None:
@@ -246,6 +329,20 @@ async def test_an_interrupted_expunge_goes_on_when_repeated(
     assert (await header(index, scope)).messages == FLAGS - (8192 if lost_reply else 4096)
     _, gone = await index.expunge(scope, by, 1, which, force=True)
     assert gone.tolist() == which.tolist()
+    assert (await header(index, scope)).messages == 0
+
+
+async def test_a_repeated_expunge_of_what_is_left(index: Index, line: Interrupted) -> None:
+    """Who says "all" works the UIDs out anew."""
+    scope, by = await new_account(index), request()
+    which = await fill(index, scope, FLAGS)
+    line.break_at("message_expunge", 2)
+    with pytest.raises(Unavailable):
+        await index.expunge(scope, by, 1, which, force=True)
+    left = await live_uids(index, scope, "INBOX")
+    assert len(left) == FLAGS - 4096
+    _, gone = await index.expunge(scope, by, 1, np.array(left, dtype="<u4"), force=True)
+    assert gone.tolist() == left
     assert (await header(index, scope)).messages == 0
 
 

@@ -42,11 +42,11 @@ local function flush_box(box)
 end
 
 -- The mailbox with this id; refuses when it is not there.
-local function open_mailbox(id)
+local function open_mailbox(id, word)
   if mailboxes[id] then return mailboxes[id] end
   local h = redis.call('HMGET', header_key(id), 'uidv', 'uidnext', 'modseq', 'count', 'unseen', 'deleted', 'size',
     'recent', 'tombs', 'kw', 'inc', 'gone')
-  if not h[1] or h[12] then refuse('MAILBOX_NOT_FOUND', 'no such mailbox') end
+  if not h[1] or h[12] then refuse(word or 'MAILBOX_NOT_FOUND', 'no such mailbox') end
   local box = { id = id, was = {}, keywords = {}, bits = {}, pages = {}, inc = incarnation_of(h[11]) }
   for i, name in ipairs(NUMBERS) do
     box[name] = tonumber(h[i])

@@ -1,6 +1,6 @@
 -- Copies or moves messages to another mailbox of the account.
--- own: mailbox id; destination name; 'copy' or 'move'; uids; then for a step of a larger command:
---      operation id, its lease (Unix milliseconds), number of the step from 0, 'last' or ''
+-- own: mailbox id; 'i' and id, or 'n' and name, of the destination; 'copy' or 'move'; uids; then for a step of
+--      a larger command: operation id, its lease (Unix milliseconds), number of the step from 0, 'last' or ''
 -- reply: destination id u64, its uidvalidity u32, seq u64, number of rows u32; source uids; new uids
 -- errors: MAILBOX_NOT_FOUND, DESTINATION_NOT_FOUND, LIMIT, OPERATION_ENDED
 local function sources(box, uids)
@@ -49,16 +49,22 @@ local function map_keywords(source, target, flags, keywords)
 end
 
 -- The record of a larger command: what its steps made, for whoever must undo them. A step
--- behind the first one needs it: without it the steps before were undone.
+-- behind the first one needs it: without it, or with `undo` in it, the steps before are undone.
 local function check_operation()
-  local id, step = ARGV[OWN + 5], ARGV[OWN + 7]
-  if id and step ~= '0' and redis.call('EXISTS', SHARD .. ':op:' .. id) == 0 then
-    refuse('OPERATION_ENDED', 'the command was given up')
-  end
+  local id, step = ARGV[OWN + 6], ARGV[OWN + 8]
+  if not id or step == '0' then return end
+  local record = redis.call('HMGET', SHARD .. ':op:' .. id, 'kind', 'undo')
+  if not record[1] or record[2] then refuse('OPERATION_ENDED', 'the command was given up') end
+end
+
+local function open_destination()
+  local word = 'DESTINATION_NOT_FOUND'
+  if ARGV[OWN + 2] == 'i' then return open_mailbox(ARGV[OWN + 3], word) end
+  return find_mailbox(ARGV[OWN + 3], word)
 end
 
 local function note_step(target, new)
-  local id, lease, step, last = ARGV[OWN + 5], ARGV[OWN + 6], ARGV[OWN + 7], ARGV[OWN + 8]
+  local id, lease, step, last = ARGV[OWN + 6], ARGV[OWN + 7], ARGV[OWN + 8], ARGV[OWN + 9]
   if not id then return end
   local key = SHARD .. ':op:' .. id
   if last == 'last' then
@@ -66,7 +72,7 @@ local function note_step(target, new)
     effect('Y', SHARD .. ':ops', key)
     return
   end
-  effect('H', key, 'account', ACCOUNT, 'kind', ARGV[OWN + 3], 'mailbox', target.id, 'uids:' .. step, new)
+  effect('H', key, 'account', ACCOUNT, 'kind', ARGV[OWN + 4], 'mailbox', target.id, 'uids:' .. step, new)
   effect('Z', SHARD .. ':ops', lease, key)
 end
 
@@ -74,9 +80,9 @@ local function run()
   begin()
   check_operation()
   local box = open_mailbox(ARGV[OWN + 1])
-  local target = find_mailbox(ARGV[OWN + 2], 'DESTINATION_NOT_FOUND')
-  local moving = ARGV[OWN + 3] == 'move'
-  local found = sources(box, ARGV[OWN + 4])
+  local target = open_destination()
+  local moving = ARGV[OWN + 4] == 'move'
+  local found = sources(box, ARGV[OWN + 5])
   read_summaries(box, found)
   local old, new = {}, {}
   if #found > 0 then next_seq() else without_seq() end
