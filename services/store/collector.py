@@ -37,14 +37,23 @@ class Collector:
             await asyncio.sleep(min(ROUND_SECONDS, max(self._grace, 0.05)))
 
     async def round(self) -> None:
-        """Everything that is due now."""
+        """Everything that is due now; a Fault of one shard comes behind the work on the others."""
+        failed: Fault | None = None
         for shard in await self._index.due_shards(_ms(self._grace), _ms(self._retention)):
-            await self._index.check_shard(shard)  # what is not ours is not collected
-            if await self._index.lease(shard, self._worker, LEASE_MS):
-                await self._index.undo_operations(shard)
-                await self._index.purge(shard)
-                await self._index.prune(shard, _ms(self._retention))
-                await self._collect(shard)
+            try:
+                await self._work(shard)
+            except Fault as fault:
+                failed = fault
+        if failed is not None:
+            raise failed
+
+    async def _work(self, shard: int) -> None:
+        await self._index.check_shard(shard)  # what is not ours is not collected
+        if await self._index.lease(shard, self._worker, LEASE_MS):
+            await self._index.undo_operations(shard)
+            await self._index.purge(shard)
+            await self._index.prune(shard, _ms(self._retention))
+            await self._collect(shard)
 
     async def _collect(self, shard: int) -> None:
         while garbage := await self._index.garbage(shard, _ms(self._grace)):

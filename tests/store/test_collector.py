@@ -155,6 +155,29 @@ async def test_a_crash_in_the_middle_is_made_good(
     assert not await index.connection.servers[0].call(("KEYS", "*:r:*"), False)
 
 
+async def test_a_shard_that_fails_keeps_no_other_one_waiting(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, shard = store.platform.index, keys.shard_of(alice.account)
+    failing, check = (shard + 1) % keys.SHARDS, index.check_shard
+
+    async def due(*_: int) -> list[int]:
+        return [failing, shard]
+
+    async def checked(which: int) -> None:
+        if which == failing:
+            raise Unavailable
+        await check(which)
+
+    monkeypatch.setattr(index, "due_shards", due)
+    monkeypatch.setattr(index, "check_shard", checked)
+    await alice.append(MESSAGE)
+    await alice.expunge([1])
+    with pytest.raises(Unavailable):
+        await collector(store).round()
+    assert files(store) == 0
+
+
 async def test_a_deleted_mailbox_goes_with_its_bodies(store: Store, alice: Api) -> None:
     old = await alice.create("Old")
     await alice.append(*[MESSAGE] * 300, name="Old")

@@ -19,7 +19,7 @@ from services.store.index import keys
 from services.store.index.core import REQUEST_ID_SKEW_MS, Core, Request, Scope
 from services.store.index.record import U32, U64, column
 
-MAX_FLAGS_STEP = 4096
+MAX_FLAGS_STEP = 1024
 MAX_COPY_STEP = 1024
 LOCK_MS = 60_000  # a maildrop's lock lives this long without a sign of its session
 # A larger command whose caller is silent for this long is undone or forgotten: not before the

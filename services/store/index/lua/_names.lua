@@ -2,8 +2,19 @@
 --
 -- hash :n   name → id|subscribed|special use; id 0: a name without mailbox, kept because it
 --           is subscribed to, or (4th word 'x') because it has children: not selectable
+local all -- its names as they are written, and their entries; nil until they are wanted together
+local function read_names()
+  if all then return end
+  local flat = redis.call('HGETALL', P .. ':n')
+  all = { names = {}, entries = {} }
+  for at = 1, #flat, 2 do
+    all.names[#all.names + 1] = flat[at]
+    all.entries[flat[at]] = flat[at + 1]
+  end
+end
 local function name_entry(name)
-  local value = redis.call('HGET', P .. ':n', name)
+  local value
+  if all then value = all.entries[name] else value = redis.call('HGET', P .. ':n', name) end
   if not value then return nil end
   local id, subscribed, use, kind = string.match(value, '^(%d+)|(%d)|(%d+)|?(x?)$')
   return { id = id, subscribed = subscribed, use = use, noselect = kind == 'x' }
@@ -16,7 +27,8 @@ local function exists(e) return e and (e.id ~= '0' or e.noselect) end
 -- All names below this one.
 local function children_of(name)
   local found, head = {}, name .. '/'
-  for _, other in ipairs(redis.call('HKEYS', P .. ':n')) do
+  read_names()
+  for _, other in ipairs(all.names) do
     if string.sub(other, 1, #head) == head then found[#found + 1] = other end
   end
   return found

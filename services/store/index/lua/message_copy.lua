@@ -34,8 +34,11 @@ local function read_summaries(box, found)
   end
 end
 
--- Keywords go by name: bit by bit from one mailbox's list to the other's.
+-- Keywords go by name: bit by bit from one mailbox's list to the other's. Most messages have the same few.
+local mapped = {}
 local function map_keywords(source, target, flags, keywords)
+  local set = u32(flags - flags % 65536) .. u32(keywords)
+  if mapped[set] then return bit.bor(flags % 65536, mapped[set][1]) % TWO32, mapped[set][2] end
   local names = {}
   for n, word in ipairs(source.keywords) do
     local b = n - 1
@@ -45,7 +48,8 @@ local function map_keywords(source, target, flags, keywords)
     if is_set then names[#names + 1] = word end
   end
   local low, high = keyword_bits(target, table.concat(names, '\n'))
-  return bit.bor(bit.band(flags, 65535), low) % TWO32, high
+  mapped[set] = { low, high }
+  return bit.bor(flags % 65536, low) % TWO32, high
 end
 
 -- The record of a larger command: what its steps made, for whoever must undo them. A step
