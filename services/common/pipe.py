@@ -149,7 +149,10 @@ class _Stream:
         return [call for call in taken if call.id in self._waiting]
 
     async def _fail_waiting(self) -> None:
-        """Who still waits gets the status that the stream ended with, or UNAVAILABLE: it just broke."""
+        """Who still waits gets the status that the stream ended with, or UNAVAILABLE: it just broke.
+
+        So does a refused stream when gRPC finds first that nothing can be written: the next try is told.
+        """
         self.broken = True
         code, text = await self._call.code(), await self._call.details()
         details = dict(await self._call.trailing_metadata() or ()).get(DETAILS, b"")
