@@ -107,28 +107,36 @@ class Walk:
         """Each turn takes the innermost entity up to the next delimiter, or to what begins inside it.
 
         Answers up to where all is dealt with. While a header is read the position stays at its start
-        (unless the header is being cut).
+        (unless the header is being cut). Delimiters are looked for only up to where the header ends, and
+        then on to the first: however deep the entities are, no octet is looked at more than a few times.
         """
+        empty = header_end = -1  # where the next empty line is
         while True:
+            stop = len(data)
+            if self._in_header:
+                if empty < position - 1:
+                    match = _HEADER_END(data, position - 1)
+                    empty, header_end = (stop, -1) if match is None else match.span()
+                stop = empty
             newline, after, level, closes = NOT_FOUND
             if self._delimiters is not None:
                 newline, after, level, closes = self._delimiters.find(
-                    data, position - 1, final, self._part_count < MAX_PARTS
+                    data, position - 1, stop, final, self._part_count < MAX_PARTS
                 )
             stop = len(data)
             if level >= 0:  # the line break before a delimiter belongs to it (RFC 2046 §5.1.1)
                 stop = newline - 1 if data[newline - 1] == 13 else newline
             if self._in_header:
-                match = _HEADER_END(data, position - 1, newline + 1 if newline >= 0 else stop)
-                if match is not None:
-                    end = match.end()
+                complete = newline < 0 and header_end >= 0
+                if complete:
+                    end = header_end
                 elif level >= 0 or final:  # it lacks its empty line
                     end = max(position, stop)
                 else:
                     return self._wait_in_header(data, position, newline)
                 is_leaf = self._end_header(data, position, end)
                 position = end
-                if not is_leaf and (level < 0 or match is not None):
+                if complete or (level < 0 and not is_leaf):
                     continue
             if level < 0 and not final and self._delimiters is not None:
                 # A delimiter that is not complete yet, if only by its first octets.

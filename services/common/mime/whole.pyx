@@ -100,6 +100,7 @@ cdef class _Walk:
     cdef Py_ssize_t part_count
     cdef Py_ssize_t multiparts  # how many are open and not closed by a delimiter of their own
     cdef Py_ssize_t newline, after  # around the delimiter that comes next
+    cdef Py_ssize_t empty, empty_end  # of the empty line that comes next
     cdef _Entity top
     cdef _Entity multipart  # whose delimiter that is; None: there is none
     cdef bint closes
@@ -107,34 +108,30 @@ cdef class _Walk:
     def __cinit__(self):
         self.out = _Wire.__new__(_Wire)
         self.open, self.fields, self.values = [], [], NO_VALUES.copy()
+        self.empty = -1
 
     cdef int run(self) except -1:
-        cdef Py_ssize_t position = 0, stop
+        cdef Py_ssize_t position = 0, stop, size = len(self.octets)
         cdef bint complete
         cdef _Entity entity = self.begin(0)  # None: no header begins at the position
         self.top = entity
         while True:
-            self.find_delimiter(position)
-            stop = len(self.octets)
-            if self.multipart is not None:
-                # The line break before a delimiter belongs to it (RFC 2046 §5.1.1).
-                stop = self.newline
-                if stop > 0 and self.octets[stop - 1] == c"\r":
-                    stop -= 1
+            if entity is not None:
+                self.find_empty(position)
+            # Up to where the header ends, and then on: no octet is looked at more than a few times.
+            stop = self.find_delimiter(position, size if entity is None else self.empty)
             if entity is not None:
                 complete = self.read_header(entity, position, stop)
                 position = entity.body_start
-                if entity.content.boundary is None:
-                    if stop > position and self.text is None:
-                        self.show(entity, position, stop)
-                else:
+                if entity.content.boundary is not None:
                     entity.has_delimiters = True
                     self.multiparts += 1
-                    if complete or self.multipart is None:
-                        entity = None
-                        continue
+                if complete or self.multipart is None:
+                    stop = self.find_delimiter(position, size)
+                if entity.content.boundary is None and stop > position and self.text is None:
+                    self.show(entity, position, stop)
             if self.multipart is None:
-                return self.close(0, len(self.octets))
+                return self.close(0, size)
             self.close(self.multipart.level + 1, stop)
             position = self.after
             entity = None
@@ -175,17 +172,20 @@ cdef class _Walk:
             self.multiparts -= 1
         return 0
 
-    cdef int find_delimiter(self, Py_ssize_t position) except -1:
-        """The first of any open multipart behind the line break before the position (RFC 2046 §5.1.1)."""
+    cdef Py_ssize_t find_delimiter(self, Py_ssize_t position, Py_ssize_t stop) except -1:
+        """The first of any open multipart from the position on that begins before `stop`.
+
+        Answers where what is before it ends: the line break belongs to it (RFC 2046 §5.1.1).
+        """
         cdef Py_ssize_t end, size = len(self.octets), start = position - 1
         self.multipart = None
         if self.multiparts == 0:
-            return 0
+            return size
         while True:
             # Hyphens are rarer than lines.
-            start = _find(self.octets, c"-", start + 1, size)
+            start = _find(self.octets, c"-", start + 1, stop)
             if start < 0 or start + 2 > size:
-                return 0
+                return size
             if self.octets[start + 1] != c"-" or start == 0 or self.octets[start - 1] != c"\n":
                 continue
             self.newline = start - 1
@@ -198,7 +198,8 @@ cdef class _Walk:
             while _is_blank(self.octets[end - 1]) or self.octets[end - 1] == c"\r":
                 end -= 1
             if self.is_delimiter(start + 2, end):
-                return 0
+                end = self.newline
+                return end - 1 if end > 0 and self.octets[end - 1] == c"\r" else end
 
     cdef bint is_delimiter(self, Py_ssize_t start, Py_ssize_t end) except -1:
         """Whether a line is, behind its "--". One of two multiparts is the inner one's."""
@@ -220,11 +221,9 @@ cdef class _Walk:
 
     cdef bint read_header(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Answers whether it has its empty line before the delimiter."""
-        cdef Py_ssize_t end = self.header_end(start, stop)
-        cdef bint complete = end >= 0
+        cdef bint complete = self.multipart is None and self.empty_end >= 0
+        cdef Py_ssize_t end = self.empty_end if complete else max(start, stop)
         cdef bytes name
-        if not complete:
-            end = max(start, stop)
         entity.body_start = end
         if entity is self.top:
             _read_fields(self.octets, start, end, self.values, self.fields)
@@ -237,18 +236,23 @@ cdef class _Walk:
             raise Unusual
         return complete
 
-    cdef Py_ssize_t header_end(self, Py_ssize_t start, Py_ssize_t stop) except -2:
-        """Where the empty line ends, which may be in the line break before a delimiter; -1: there is none."""
-        cdef Py_ssize_t line = start
-        while line < stop:
+    cdef int find_empty(self, Py_ssize_t line) except -1:
+        """The first from the line on; none: it is where the octets end, and ends at -1."""
+        cdef Py_ssize_t size = len(self.octets)
+        if self.empty >= line:
+            return 0
+        while line < size:
             if self.octets[line] == c"\n":
-                return line + 1
-            if self.octets[line] == c"\r" and line + 1 < stop and self.octets[line + 1] == c"\n":
-                return line + 2
-            line = _find(self.octets, c"\n", line, stop) + 1
+                self.empty, self.empty_end = line, line + 1
+                return 0
+            if self.octets[line] == c"\r" and line + 1 < size and self.octets[line + 1] == c"\n":
+                self.empty, self.empty_end = line, line + 2
+                return 0
+            line = _find(self.octets, c"\n", line, size) + 1
             if line == 0:
-                return -1
-        return self.newline + 1 if line == stop and self.multipart is not None else -1
+                break
+        self.empty, self.empty_end = size, -1
+        return 0
 
     cdef int show(self, _Entity entity, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Makes the preview, if this is the text for it: one that is not attached, nor white space."""
