@@ -76,8 +76,9 @@ class Intake:
         if len(data) > MAX_INLINE:
             raise Refused("INVALID_ARGUMENT", "inline holds at most 65,536 octets: use Upload")
         body = body_id(request.id, request.digest, place)
+        incoming = _incoming(body, scan_message(data))
         await self._bodies.put_small(body, data, metadata())
-        return _incoming(body, scan_message(data))
+        return incoming
 
     def handle(self, incoming: Incoming) -> bytes:
         """What Upload returns."""

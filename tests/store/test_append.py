@@ -73,6 +73,13 @@ async def test_an_appended_message_is_as_it_came(alice: Api) -> None:
     assert await alice.bodies(uids, WHOLE) == {(1, 0): MESSAGE, (2, 0): b""}
 
 
+async def test_any_octets_can_be_appended(alice: Api) -> None:
+    # A number of so many digits is one that Python does not read.
+    octets = b"Content-Type: text/html\r\n\r\n<p>&#" + b"1" * 5000 + b";</p>\r\n"
+    uids = await alice.append(octets)
+    assert await alice.bodies(uids, WHOLE) == {(1, 0): octets}
+
+
 async def test_a_repeat_appends_nothing_more(store: Store, alice: Api) -> None:
     request = append_of(alice, MessageSource(inline=MESSAGE))
     first = await alice.messages.Append(request)

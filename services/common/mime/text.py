@@ -23,6 +23,8 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
 _NOT_BASE64 = _BASE64.sub(b"", bytes(range(256)))
 _NOT_SHOWN = re.compile(r"[\x00-\x20\x7f\xa0\u00ad\u034f\u200b-\u200f\u2028-\u202e\u2060\ufeff]+")
 _TAG = re.compile(r"<[^<>]*>?")
+# Of a number of more than eight digits; with eight that are not leading zeros it is no character already.
+_LONG_REFERENCE = re.compile(r"&#(?=[0-9]{9})0*([0-9]{1,8})[0-9]*")
 _HIDDEN = re.compile(r"<(style|script|head|title|!--)", re.IGNORECASE)
 
 
@@ -111,12 +113,17 @@ def _words(octets: bytes, encoding: bytes, charset: bytes, html: bool) -> str:
     """The words of a text part's beginning; only the last ones depend on where that is cut."""
     text = decoded_text(octets, encoding, charset)
     if html:
-        text = unescape(_TAG.sub(" ", _visible(text)))
+        text = _characters(_TAG.sub(" ", _visible(text)))
     words = " ".join(text.split())
     shown = words[:MAX_PREVIEW]
     if shown.isprintable() and "\u034f" not in shown:
         return words
     return _NOT_SHOWN.sub(" ", words).strip()
+
+
+def _characters(text: str) -> str:
+    """The character references undone. Python refuses to read a number of thousands of digits."""
+    return unescape(_LONG_REFERENCE.sub(r"&#\1", text))
 
 
 _AS_IS = frozenset((b"7BIT", b"8BIT"))

@@ -16,7 +16,10 @@ Value: TypeAlias = "bytes | int | list[Value] | None"
 # quoted = DQUOTE *QUOTED-CHAR DQUOTE; here without the two characters that need a backslash.
 _PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*+").fullmatch
 _ESCAPE = re.compile(rb'(["\\])')
-_TOKEN = re.compile(rb'([()])|"([^"\\]*+(?:\\.[^"\\]*+)*)"|\{(\d+)\}\r\n|([0-9]+)|(NIL)|[ ]+', re.DOTALL)
+# No number is so long that Python would refuse to read it.
+_TOKEN = re.compile(
+    rb'([()])|"([^"\\]*+(?:\\.[^"\\]*+)*)"|\{(\d{1,19})\}\r\n|([0-9]{1,19})|(NIL)|[ ]+', re.DOTALL
+)
 _UNESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 
