@@ -16,6 +16,8 @@ PREVIEW_OCTETS = 16 * 1024
 # Mostly the words are in the first of these, and the rest need not be looked at.
 _BEGINNINGS = (384, 4096, PREVIEW_OCTETS)
 _HTML_BEGINNINGS = (1024, 4096, PREVIEW_OCTETS)
+# Of a run of UTF-7 that does not end no more than these wait.
+_MAX_RUN = 4 * 1024
 # A quoted-printable line is at most 76 octets (RFC 2045 §6.7); more is broken and cut anywhere.
 _MAX_LINE = 4 * 1024
 
@@ -33,7 +35,9 @@ class TextDecoder:
 
     def __init__(self, encoding: bytes, charset: bytes) -> None:
         self._encoding = encoding.upper()
-        self._decoder = incremental_decoder(charset.decode("ascii", "replace"))
+        name = charset.decode("ascii", "replace")
+        self._decoder = incremental_decoder(name)
+        self._is_utf7 = codec_name(name) == "utf_7"
         self._rest = b""
 
     def feed(self, octets: bytes) -> str:
@@ -44,10 +48,28 @@ class TextDecoder:
 
     def _text(self, octets: bytes, final: bool) -> str:
         try:
-            return self._decoder.decode(octets, final)
+            text = self._decoder.decode(octets, final)
+            return text + self._waiting_run() if self._is_utf7 else text
         except UnicodeError:  # a few multi-byte codecs cannot replace everything
             self._decoder.reset()
             return octets.decode("ascii", "replace")
+
+    def _waiting_run(self) -> str:
+        """The text of a long run of UTF-7 but for its end, which becomes a run of its own (RFC 2152).
+
+        Python keeps a run that has not ended, and would read all of it again with each piece.
+        """
+        run, flags = self._decoder.getstate()
+        if len(run) <= _MAX_RUN:
+            return ""
+        # Eight digits are three whole units; a pair of them is not parted.
+        end = 1 + (len(run) - 9) // 8 * 8
+        text = _from_run(run[:end])
+        if "\ud800" <= text[-1:] < "\udc00":
+            end -= 8
+            text = _from_run(run[:end])
+        self._decoder.setstate((b"+" + run[end:], flags))
+        return text
 
     def _decode(self, octets: bytes, final: bool) -> bytes:
         if self._encoding == b"BASE64":
@@ -82,6 +104,10 @@ def decoded_text(octets: bytes, encoding: bytes, charset: bytes) -> str:
         return octets.decode(codec_name(charset.decode("ascii", "replace")), "replace")
     except UnicodeError:  # as in TextDecoder
         return octets.decode("ascii", "replace")
+
+
+def _from_run(run: bytes) -> str:
+    return (run + b"-").decode("utf_7", "replace")
 
 
 def _from_base64(digits: bytes) -> bytes:
