@@ -27,20 +27,21 @@ def envelope(fields: Mapping[bytes, bytes]) -> bytes:
     sender = address_list(get(b"sender"))
     reply_to = address_list(get(b"reply-to"))
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        _string(get(b"date")),
-        _string(get(b"subject")),
+        string_wire(get(b"date")),
+        string_wire(get(b"subject")),
         senders,
         senders if sender == NIL else sender,
         senders if reply_to == NIL else reply_to,
         address_list(get(b"to")),
         address_list(get(b"cc")),
         address_list(get(b"bcc")),
-        _string(get(b"in-reply-to")),
-        _string(get(b"message-id")),
+        string_wire(get(b"in-reply-to")),
+        string_wire(get(b"message-id")),
     )
 
 
-def _string(value: bytes | None) -> bytes:
+def string_wire(value: bytes | None) -> bytes:
+    """The nstring of an unstructured field."""
     return NIL if value is None else quote(unfold(value[:MAX_FIELD]))
 
 

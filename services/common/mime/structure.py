@@ -15,8 +15,8 @@ from services.common.mime.content import (
     transfer_encoding,
 )
 from services.common.mime.delimiters import Delimiters
-from services.common.mime.envelope import EMPTY
-from services.common.mime.header import first_values, split_fields, unfold
+from services.common.mime.envelope import EMPTY, string_wire
+from services.common.mime.header import first_values, split_fields
 from services.common.mime.scan import Part
 from services.common.mime.wire import NIL, quote
 
@@ -64,15 +64,12 @@ def content_of(values: dict[bytes, bytes]) -> Content:
     if _MORE.isdisjoint(values):
         return Content(kind, encoding, b"NIL NIL " + quote(encoding))
 
-    def text(name: bytes) -> bytes:
-        value = get(name)
-        return NIL if value is None else quote(unfold(value))
-
     disposition, is_attachment = disposition_wire(get(b"content-disposition"))
-    fixed = b"%b %b %b" % (text(b"content-id"), text(b"content-description"), quote(encoding))
-    language = language_wire(get(b"content-language"))
-    extension = b"%b %b %b" % (disposition, language, text(b"content-location"))
-    return Content(kind, encoding, fixed, text(b"content-md5"), extension, is_attachment)
+    identifier, description = string_wire(get(b"content-id")), string_wire(get(b"content-description"))
+    fixed = b"%b %b %b" % (identifier, description, quote(encoding))
+    language, location = language_wire(get(b"content-language")), string_wire(get(b"content-location"))
+    extension = b"%b %b %b" % (disposition, language, location)
+    return Content(kind, encoding, fixed, string_wire(get(b"content-md5")), extension, is_attachment)
 
 
 def _content(block: bytes) -> Content:

@@ -15,7 +15,6 @@ Value: TypeAlias = "bytes | int | list[Value] | None"
 
 # quoted = DQUOTE *QUOTED-CHAR DQUOTE; here without the two characters that need a backslash.
 _PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*+").fullmatch
-_ESCAPE = re.compile(rb'(["\\])')
 # No number is so long that Python would refuse to read it.
 _TOKEN = re.compile(
     rb'([()])|"([^"\\]*+(?:\\.[^"\\]*+)*)"|\{(\d{1,19})\}\r\n|([0-9]{1,19})|(NIL)|[ ]+', re.DOTALL
@@ -30,7 +29,7 @@ def quote(value: bytes) -> bytes:
     if b"\0" in value:
         value = value.replace(b"\0", b"")  # CHAR8 has no NUL
     if value.isascii() and b"\r" not in value and b"\n" not in value:
-        return b'"%b"' % _ESCAPE.sub(rb"\\\1", value)
+        return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b"{%d}\r\n%b" % (len(value), value)
 
 
