@@ -5,13 +5,16 @@ encoded words keep their octets; quoting and comments go.
 """
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from services.common.mime.header import comment_end, unfold
 from services.common.mime.wire import NIL, quote
 
 # The envelope of one message stays within bounds: what a field has beyond is left out.
 MAX_ADDRESSES = 1000
 MAX_FIELD = 32 * 1024
+# Of an address of an unusual form and all behind it; `"A, B" <c@d>,` has seven.
+MAX_TOKENS = 4000
 
 
 class Address(NamedTuple):
@@ -35,21 +38,25 @@ _SIMPLE = re.compile(
 _TOKEN = re.compile(
     rb'"([^"\\]*+(?:\\.[^"\\]*+)*)(?:"|\\?$)'  # quoted-string, perhaps not closed
     rb"|(\[[^\]]*+\]?)"  # domain-literal
-    rb"|([<>@,;:()\\\]])"  # specials, each its own
-    rb'|([^\s<>@,;:()\\\[\]"]++)',  # atom, dots included
+    rb"|([<>@,;:(])"  # specials, each its own
+    rb'|([^\s<>@,;:(\["]++)',  # atom, dots included, and specials that mean nothing where they stand
     re.DOTALL,
 )
+_QUOTED, _SPECIAL = 1, 3  # groups of that
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT_STEP = re.compile(rb"\\.|[()]", re.DOTALL)
 
 _WORD, _MARK, _GAP = 0, 1, 2
+_Token: TypeAlias = tuple[int, bytes, bool]
+"""(Kind, text, preceded by white space.) Comments are gaps that carry their text."""
+
+_NEXT = ((_MARK, b","), (_MARK, b";"))
 
 
 def address_list(value: bytes | None) -> bytes:
     """The wire form of a field's addresses: a list, or NIL where there are none."""
     if value is None:
         return NIL
-    value = value[:MAX_FIELD]
+    value = unfold(value[:MAX_FIELD])
     position = 0
     pieces: list[bytes] = []
     while match := _SIMPLE(value, position):
@@ -63,13 +70,11 @@ def address_list(value: bytes | None) -> bytes:
         if not (comma or pieces):
             return b"(%b)" % piece
         pieces.append(piece)
-        if not comma:
-            return b"(%b)" % b"".join(pieces[:MAX_ADDRESSES])
+        if not comma or len(pieces) == MAX_ADDRESSES:
+            return b"(%b)" % b"".join(pieces)
         position = match.end()
-    addresses = parse_addresses(value)
-    if not addresses:
-        return NIL
-    return b"(%b)" % b"".join([_wire(address) for address in addresses])
+    pieces += [_wire(address) for address in _parsed(value[position:], MAX_ADDRESSES - len(pieces))]
+    return b"(%b)" % b"".join(pieces) if pieces else NIL
 
 
 def _wire(address: Address) -> bytes:
@@ -77,62 +82,55 @@ def _wire(address: Address) -> bytes:
 
 
 def parse_addresses(value: bytes) -> list[Address]:
-    return _Parser(_tokens(value[:MAX_FIELD])).run()
+    return _parsed(unfold(value[:MAX_FIELD]), MAX_ADDRESSES)
 
 
-def _tokens(value: bytes) -> list[tuple[int, bytes, bool]]:
-    """(kind, text, preceded by white space). Comments come as gaps that carry their text."""
-    tokens: list[tuple[int, bytes, bool]] = []
-    position = end = 0
-    while match := _TOKEN.search(value, position):
-        spaced = match.start() > end
-        position = end = match.end()
-        quoted, literal, special, atom = match.groups()
-        if special == b"(":
-            position = end = _comment_end(value, position)
-            text = value[match.end() : position].removesuffix(b")")
-            tokens.append((_GAP, _PAIR.sub(rb"\1", text).strip(), spaced))
-        elif special is not None:
-            tokens.append((_MARK, special, spaced))
-        elif quoted is not None:
-            text = _PAIR.sub(rb"\1", quoted) if b"\\" in quoted else quoted
-            tokens.append((_WORD, text.replace(b"\r\n", b""), spaced))
+def _parsed(value: bytes, most: int) -> list[Address]:
+    return _Parser(_tokens(value), most).run()
+
+
+def _tokens(value: bytes) -> list[_Token]:
+    tokens: list[_Token] = []
+    position = 0
+    while len(tokens) < MAX_TOKENS and (match := _TOKEN.search(value, position)):
+        start, end = match.span()
+        spaced, position = start > position, end
+        group = match.lastindex or 0
+        text = match[group]
+        if group == _SPECIAL:
+            if text != b"(":
+                tokens.append((_MARK, text, spaced))
+                continue
+            position = comment_end(value, end)
+            text = value[end:position].removesuffix(b")")
+            tokens.append((_GAP, _unescaped(text).strip(), spaced))
         else:
-            tokens.append((_WORD, atom or literal, spaced))
+            tokens.append((_WORD, _unescaped(text) if group == _QUOTED else text, spaced))
     return tokens
 
 
-def _comment_end(value: bytes, position: int) -> int:
-    depth = 1
-    while match := _COMMENT_STEP.search(value, position):
-        position = match.end()
-        if match[0] == b"(":
-            depth += 1
-        elif match[0] == b")":
-            depth -= 1
-            if depth == 0:
-                return position
-    return len(value)
+def _unescaped(text: bytes) -> bytes:
+    return _PAIR.sub(rb"\1", text) if b"\\" in text else text
 
 
 class _Parser:
     """address-list over tokens: everything up to a comma, semicolon, colon or bracket is one address."""
 
-    def __init__(self, tokens: list[tuple[int, bytes, bool]]) -> None:
-        self.tokens = tokens
+    def __init__(self, tokens: list[_Token], most: int) -> None:
+        self.tokens, self.most = tokens, most
         self.addresses: list[Address] = []
-        self.words: list[tuple[int, bytes, bool]] = []
+        self.words: list[_Token] = []
         self.comment: bytes | None = None
         self.in_group = False
 
     def run(self) -> list[Address]:
         position = 0
-        while position < len(self.tokens) and len(self.addresses) < MAX_ADDRESSES:
+        while position < len(self.tokens) and len(self.addresses) < self.most:
             kind, text, _ = token = self.tokens[position]
             position += 1
             if kind == _GAP:
                 self.comment = text
-            elif kind == _WORD or text in b"@>\\])":
+            elif kind == _WORD or text in b"@>":
                 self.words.append(token)
             elif text == b"<":
                 position = self._angle(position)
@@ -157,7 +155,7 @@ class _Parser:
 
     def _angle(self, position: int) -> int:
         """angle-addr = "<" [obs-route] addr-spec ">"; what stands before it is the name."""
-        inside: list[tuple[int, bytes, bool]] = []
+        inside: list[_Token] = []
         # A route has commas of its own: obs-route = "@" domain *("," "@" domain) ":"
         colon_seen = position >= len(self.tokens) or self.tokens[position][:2] != (_MARK, b"@")
         while position < len(self.tokens):
@@ -177,7 +175,7 @@ class _Parser:
         name = _phrase(self.words) or self.comment
         self._add(name, route, inside)
         # A comment may follow; anything else up to the comma is noise.
-        while position < len(self.tokens) and self.tokens[position][1] not in (b",", b";"):
+        while position < len(self.tokens) and self.tokens[position][:2] not in _NEXT:
             position += 1
         return position
 
@@ -186,7 +184,7 @@ class _Parser:
             self._add(self.comment, None, self.words)
         self.words, self.comment = [], None
 
-    def _add(self, name: bytes | None, route: bytes | None, spec: list[tuple[int, bytes, bool]]) -> None:
+    def _add(self, name: bytes | None, route: bytes | None, spec: list[_Token]) -> None:
         at = next((i for i in range(len(spec) - 1, -1, -1) if spec[i][:2] == (_MARK, b"@")), None)
         if at is None:  # no domain: an empty host, since NIL would open a group
             mailbox, host = _phrase(spec), b""
@@ -198,7 +196,7 @@ class _Parser:
         self.words, self.comment = [], None
 
 
-def _phrase(words: list[tuple[int, bytes, bool]]) -> bytes | None:
+def _phrase(words: list[_Token]) -> bytes | None:
     """The words with one space where the field had any."""
     pieces: list[bytes] = []
     for _, text, spaced in words:

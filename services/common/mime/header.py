@@ -17,6 +17,7 @@ from services.common.mime.charset import decode
 # obs-optional allows white space before the colon.
 _FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*)\n?)", re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_COMMENT_STEP = re.compile(rb"\\.|\(+|\)+", re.DOTALL).finditer
 _WORD = re.compile(rb"=\?([!-)+->@-~]{1,40})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\s]{0,1000}+)\?=")
 
 # As a number: for octets `in` first tries a number, and fails, which takes five times as long.
@@ -38,6 +39,20 @@ def unfold(value: bytes) -> bytes:
     """The value in one line, without the white space around it."""
     value = value.strip()
     return _FOLD.sub(b"", value) if LF in value else value
+
+
+def comment_end(value: bytes, position: int) -> int:
+    """Where the comment that opens before the position ends; comments nest (RFC 5322 §3.2.2)."""
+    depth = 1
+    for match in _COMMENT_STEP(value, position):
+        step = match[0]
+        if step.startswith(b"("):
+            depth += len(step)
+        elif step.startswith(b")"):
+            depth -= len(step)
+            if depth <= 0:  # or before the last of these
+                return match.end() + depth
+    return len(value)
 
 
 def iterate_fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -22,6 +22,10 @@ ADDRESSES = [
     (b'"john doe"@example.com', b'((NIL NIL "john doe" "example.com"))'),
     (b"a@example.com (Ann (A) Example)", b'(("Ann (A) Example" NIL "a" "example.com"))'),
     (b"Ann (comment) <a@example.com>", b'(("Ann" NIL "a" "example.com"))'),
+    (b"a@b (Joe\r\n Doe)", b'(("Joe Doe" NIL "a" "b"))'),
+    (b'"Joe\r\n Doe" <a@[1.2.\n 3.4]>', b'(("Joe Doe" NIL "a" "[1.2. 3.4]"))'),
+    (b'<c@d> ",", <e@f>', b'((NIL NIL "c" "d")(NIL NIL "e" "f"))'),
+    (b"a\\b]c)d <a@b>", b'(("a\\\\b]c)d" NIL "a" "b"))'),
     (b"a@[192.0.2.1]", b'((NIL NIL "a" "[192.0.2.1]"))'),
     (b"<@one.example,@two.example:a@example.com>", b'((NIL "@one.example,@two.example" "a" "example.com"))'),
     (
