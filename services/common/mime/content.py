@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from services.common.mime.address import MAX_FIELD
 from services.common.mime.delimiters import MAX_BOUNDARY
-from services.common.mime.header import unfold
+from services.common.mime.header import comment_end, unfold
 from services.common.mime.wire import NIL, parenthesized, quote
 
 MAX_PARAMETERS = 100
@@ -29,9 +29,10 @@ _PARAMETER = re.compile(
     rb';\s*([^\s=;"()<>@,/\[\]?]++)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"?|([^\s;"]*+))', re.DOTALL
 )
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
-# A quoted pair, a quoted-string or a comment. The pair begins neither of the others: else each of a
-# row of them would be tried as the beginning of one that never ends, in time that grows as the square.
-_COMMENT = re.compile(rb'\\.|"[^"\\]*+(?:\\.[^"\\]*+)*"|\([^()\\]*+(?:\\.[^()\\]*+)*\)', re.DOTALL)
+# A quoted pair, a quoted-string, a simple comment, or where another begins. The pair begins none of the
+# others: else each of a row of them would be tried as the beginning of one that never ends, in time that
+# grows as the square.
+_COMMENT = re.compile(rb'\\.|"[^"\\]*+(?:\\.[^"\\]*+)*"|\([^()\\]*+\)|\(', re.DOTALL).search
 _SECTION = re.compile(rb"([^*]+)\*(\d{1,3})(\*?)")
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
 
@@ -107,9 +108,17 @@ def _parameter(parameters: Parameters, name: bytes) -> bytes | None:
 
 
 def _without_comments(value: bytes) -> bytes:
+    """The value with a space for each; one that does not end goes on to the end."""
     if b"(" not in value:
         return value
-    return _COMMENT.sub(lambda match: b" " if match[0].startswith(b"(") else match[0], value)
+    pieces: list[bytes] = []
+    position = start = 0  # of what is kept
+    while match := _COMMENT(value, position):
+        position, found = match.end(), match[0]
+        if found.startswith(b"("):
+            pieces.append(value[start : match.start()])
+            position = start = position if found.endswith(b")") else comment_end(value, position)
+    return b" ".join([*pieces, value[start:]])
 
 
 def _parameters(text: bytes) -> Parameters:

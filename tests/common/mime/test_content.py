@@ -46,8 +46,15 @@ def test_the_usual_is_recognised(value: bytes) -> None:
         (rb"a (\)b) c", rb"a   c"),
         (rb"a \(b) c", rb"a \(b) c"),
         (rb"a \"(b) c", rb"a \"  c"),
-        (rb"(" + rb"\(" * 16_000, rb"(" + rb"\(" * 16_000),
-        (rb'("' + rb"\"" * 16_000, rb'("' + rb"\"" * 16_000),
+        (rb"a (b (\)c) (d)) e", rb"a   e"),
+        (rb'a (" (b) c) d', rb"a   d"),
+        (rb"a (b)) (c)d", rb"a  )  d"),
+        (rb"a (b (c) d", rb"a  "),
+        (rb"(" * 32_000, rb" "),
+        (rb"(" + rb"\(" * 16_000, rb" "),
+        (rb'("' + rb"\"" * 16_000, rb" "),
+        (rb'"' + rb"\"" * 16_000 + rb"(", rb'"' + rb"\"" * 16_000 + rb" "),
+        (b"()" * 16_000, b" " * 16_000),
     ],
 )
 def test_comments(value: bytes, found: bytes) -> None:

@@ -32,6 +32,13 @@ STRUCTURES = [
         "Content-Transfer-Encoding: Base64\n\nAA==\n",
         f'("IMAGE" "PNG" ("NAME" "a \\"b\\".png") NIL NIL "BASE64" 6 {NO_EXTENSION})',
     ),
+    # Comments nest (RFC 5322 §3.2.2).
+    (
+        "Content-Type: multipart/mixed (a (b) c); boundary=x\n\n--x\nContent-Language: (a (b) c) en\n"
+        "Content-Disposition: (x (y)) attachment\nContent-Transfer-Encoding: (a (b) c) base64\n\n--x--\n",
+        '(("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "BASE64" 0 0 NIL ("ATTACHMENT" NIL) ("en") NIL)'
+        ' "MIXED" ("BOUNDARY" "x") NIL NIL NIL)',
+    ),
     # RFC 2231: continuations are joined, extended values keep their encoding.
     (
         'Content-Type: text/plain; charset=utf-8; name*0="long ";\n name*1=name\n'
