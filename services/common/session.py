@@ -4,7 +4,8 @@ A session has a task only while it works: octets arrive, the engine is asked
 for events until it needs more octets, each is performed, the answers of all of
 them go out in one write, and the task ends. A session that waits for its peer
 costs memory for its state alone. Events never run concurrently, and `on_wake`
-runs between them.
+runs between them. While the peer does not read its answers nothing more is
+performed, so that what waits for it has a bound (`Stream.drain` cuts it).
 
 The deadline for the peer's next octets is one lazy timer: it is looked at when
 it fires, not moved at every octet.
@@ -133,7 +134,7 @@ class Session:
         """Say what is queued, then go on inside TLS. Octets buffered in clear must be refused before."""
         assert not self.engine.buffered, "octets in clear behind STARTTLS"
         self.stream.pause_reading()
-        self._write()
+        await self.flush()  # a transport that is exchanged would not tell when there is room again
         await self.stream.start_tls(context)
 
     def close(self) -> None:
@@ -214,27 +215,34 @@ class Session:
             self._fresh = False
             await self.on_connect()
         while not self._closing and not self._lost:
-            if self._wanted:
+            if self.stream.blocked:
+                await self.flush()  # the peer does not read: nothing more is done for it meanwhile
+            elif self._wanted:
                 self._wanted = False
                 await self.on_wake()
-                continue
-            event = self.engine.next_event()
-            if event is not None:
+            elif (event := self.engine.next_event()) is not None:
                 await self.on_event(event)
                 if self._out_size >= WRITE_PIECE:
                     await self.flush()
-                continue
-            self._ahead = 0
-            if self._paused:
-                self._paused = False
-                self.stream.resume_reading()
-            if self._draining and not self.in_transaction():
-                self.send(self.on_drain())
-                self._closing = True
-            elif self._eof:
-                self._closing = True
-            break
+            elif self._rest():
+                break
         self._touch()
+
+    def _rest(self) -> bool:
+        """The engine needs more octets: the answers go out. False when the peer has to read them first."""
+        self._write()
+        if self.stream.blocked:
+            return False
+        self._ahead = 0
+        if self._paused:
+            self._paused = False
+            self.stream.resume_reading()
+        if self._draining and not self.in_transaction():
+            self.send(self.on_drain())
+            self._closing = True
+        elif self._eof:
+            self._closing = True
+        return True
 
     def _finish(self) -> None:
         """After a batch: answers go out; a connection that is over is given back."""

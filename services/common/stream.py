@@ -183,6 +183,11 @@ class Stream(asyncio.Protocol):
         tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
         return (tls.version(), tls.cipher()[0]) if tls is not None and tls.cipher() else None
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the peer has to read before more is written: `drain` would wait."""
+        return self._drained is not None
+
     def write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
@@ -258,8 +263,10 @@ class Stream(asyncio.Protocol):
             self._receiver.connected()
 
     def close(self) -> None:
-        """Close after what was written has gone out."""
+        """Close after what was written has gone out; a peer that does not read it has WRITE_TIMEOUT."""
         if self._transport is not None:
+            if self._transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(WRITE_TIMEOUT, self.abort)
             self._transport.close()
 
     def abort(self) -> None:
