@@ -201,6 +201,13 @@ class ImapSession(Session):
         self._stale = False
         self.engine.state = State.AUTHENTICATED
 
+    def expect_changes(self) -> None:
+        """Something has changed in the selected mailbox: told behind the command that is being performed.
+
+        Or later, when it cannot be read: what a command has done must not be answered with NO.
+        """
+        self._stale = True
+
     async def sync(self) -> None:
         """Read what changed in the selected mailbox into the view; the client hears of it later."""
         selected = self.opened

@@ -10,6 +10,7 @@ from buuta.v1.account_pb2 import Password, SetPasswordRequest
 from buuta.v1.columns_pb2 import MessageSource
 from buuta.v1.mailbox_pb2 import GetMailboxRequest
 from buuta.v1.message_pb2 import AppendRequest, BodySection, FetchBodiesRequest
+from services.common.errors import Unavailable
 from services.common.store_client import StoreClient
 from services.imap.session import ImapSession
 from tests.dialogue import ANSWER_TIMEOUT
@@ -163,6 +164,32 @@ async def test_nul_in_a_message_is_in_no_literal(platform: Platform) -> None:
     assert b"{22}\r\nSubject: x\x80y\r\n\r\nab\x80c\r\n BODY[TEXT] {6}\r\nab\x80c\r\n" in whole
     assert b"{16}\r\nSubject: x\x80y\r\n\r\n)" in header
     assert b"\0" not in whole + header
+    client.close()
+
+
+DOUBLING = [
+    ("APPEND INBOX {2+}\r\nhi", b"APPENDUID ", 2),
+    ("COPY 1 INBOX", b"COPYUID ", 2),
+    ("MOVE 1 INBOX", b"COPYUID ", 1),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "exist"), DOUBLING, ids=["append", "copy", "move"])
+async def test_what_succeeded_is_ok_though_it_cannot_be_told(
+    command: str, code: bytes, exist: int, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NO would have the client do it again."""
+
+    async def unavailable(session: ImapSession) -> None:
+        raise Unavailable
+
+    client = await Client.logged_in(platform, await platform.new_account())
+    await client.command("b APPEND INBOX {2+}\r\nhi")
+    await client.command("c SELECT INBOX")
+    with monkeypatch.context() as patch:
+        patch.setattr(ImapSession, "sync", unavailable)
+        assert code in b"".join(await client.command(f"d {command}"))
+    assert b"* %d EXISTS\r\n" % exist in await client.command("e NOOP")
     client.close()
 
 

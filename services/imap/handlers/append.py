@@ -65,7 +65,7 @@ async def end(session: ImapSession, event: AppendEnd) -> None:
         answer: AppendResponse = await session.client.messages.Append(request, session=session.store)
     uid = int(np.frombuffer(answer.uids, "<u4")[0])
     if session.selected is not None and session.selected.mailbox_id == answer.mailbox:
-        await session.sync()  # RFC 3501 §6.3.11: the new message is told at once
+        session.expect_changes()  # RFC 3501 §6.3.11: the new message is told at once
     session.ok("APPEND completed", b"APPENDUID %d %d" % (answer.uidvalidity, uid))
 
 

@@ -25,7 +25,7 @@ async def perform(session: ImapSession, command: Copy) -> None:
     )
     answer: CopyMessagesResponse = await session.client.messages.CopyMessages(request, session=session.store)
     if answer.destination == selected.mailbox_id:
-        await session.sync()  # the copies are told at once
+        session.expect_changes()  # the copies are told at once
     code = copyuid(answer)
     if not code:
         left_out(session, command.uid)

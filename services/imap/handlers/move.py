@@ -28,4 +28,4 @@ async def perform(session: ImapSession, command: Move) -> None:
     session.untagged(b"OK [%b] Moved" % code)
     selected.view.learn_expunged(uids_of(answer.source_uids))
     if answer.destination == selected.mailbox_id:
-        await session.sync()
+        session.expect_changes()
