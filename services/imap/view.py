@@ -229,6 +229,10 @@ class View:
         """Flags, as far as the session knows, of UIDs that are all in the view."""
         return self.flags[np.searchsorted(self.uids, uids)]
 
+    def untold(self, uids: Uids) -> NDArray[np.bool_]:
+        """Which of these have flags of another session that the client has not been told of."""
+        return np.isin(uids, np.fromiter(self._changed, "<u4", len(self._changed)))
+
     def is_recent(self, uids: Uids) -> NDArray[np.bool_]:
         """Which of these are \\Recent in this session."""
         if not len(self.recent):

@@ -167,6 +167,23 @@ async def test_nul_in_a_message_is_in_no_literal(platform: Platform) -> None:
     client.close()
 
 
+async def test_silently_stored_flags_that_another_had_changed_are_told(platform: Platform) -> None:
+    """Also when the session has read the other's change and told nobody yet (RFC 3501 §6.4.6)."""
+    account = await platform.new_account()
+    client, other = [await Client.logged_in(platform, account) for _ in range(2)]
+    await client.command("b APPEND INBOX {2+}\r\nhi")
+    await client.command("c SELECT INBOX")
+    (session,) = [found for found in platform.server._sessions.values() if found.selected]  # type: ignore[attr-defined]
+    await other.command("d SELECT INBOX")
+    await other.command("e STORE 1 +FLAGS (\\Answered)")
+    await session.sync()
+    told = await client.command("f STORE 1 +FLAGS.SILENT (\\Draft)")
+    assert told[0] == b"* 1 FETCH (FLAGS (\\Answered \\Draft \\Recent))\r\n"
+    assert len(await client.command("g NOOP")) == 1
+    client.close()
+    other.close()
+
+
 DOUBLING = [
     ("APPEND INBOX {2+}\r\nhi", b"APPENDUID ", 2),
     ("COPY 1 INBOX", b"COPYUID ", 2),

@@ -121,6 +121,14 @@ def test_flags_that_changed_there_and_back_are_told() -> None:
     assert view.take_responses(True, condstore=True) == b"* 2 FETCH (UID 5 FLAGS () MODSEQ (12))\r\n"
 
 
+def test_untold_flags() -> None:
+    view = opened(3, 5)
+    view.apply(answer(11, [(5, 1, 11)]))
+    assert view.untold(view.uids).tolist() == [False, True]
+    view.learn_flags(columns([(5, 3, 12)]))
+    assert view.untold(view.uids).tolist() == [False, False]
+
+
 def test_forget_told() -> None:
     view = opened(3, 5)
     view.learn_flags(columns([(5, 3, 11)]))

@@ -40,16 +40,18 @@ async def perform(session: ImapSession, command: Store) -> None:
     answer: UpdateFlagsResponse = await session.client.messages.UpdateFlags(
         _request(session, command, uids), session=session.store
     )
-    before = view.flags_of(uids_of(answer.messages.uids)).astype("<u8")
+    uids = uids_of(answer.messages.uids)
+    before, untold = view.flags_of(uids).astype("<u8"), view.untold(uids)
     view.learn_flags(answer.messages, answer.keywords)
     tell_keywords(session)
-    _tell(session, command, answer, before)
+    foreseen = _foreseen(command, view, before) == numbers_of(answer.messages.flags)
+    _tell(session, command, answer, news=untold | ~foreseen)
     if answer.modified:
         modified = uids_of(answer.modified)
         named = modified if command.uid else view.seqnos(modified)
         session.ok("Some messages had changed", b"MODIFIED " + sequence_set.render(named))
     elif answer.missing:
-        left_out(session, command.uid)
+        left_out(session, command.uid, command.silent)
 
 
 def _request(session: ImapSession, command: Store, uids: Uids) -> UpdateFlagsRequest:
@@ -64,10 +66,10 @@ def _request(session: ImapSession, command: Store, uids: Uids) -> UpdateFlagsReq
     )
 
 
-def _tell(session: ImapSession, command: Store, answer: UpdateFlagsResponse, before: Numbers) -> None:
+def _tell(session: ImapSession, command: Store, answer: UpdateFlagsResponse, news: NDArray[np.bool_]) -> None:
+    """`news`: which messages' flags the client cannot work out."""
     view, uids, flags = session.opened.view, uids_of(answer.messages.uids), numbers_of(answer.messages.flags)
-    foreseen = _foreseen(command, view, before) == flags
-    told_fully = ~foreseen if command.silent else np.ones(len(uids), dtype=bool)
+    told_fully = news if command.silent else np.ones(len(uids), dtype=bool)
     extra = [b"MODSEQ"] if session.condstore_enabled else []
     head = [b"UID"] if command.uid else []
     batch: dict[bytes, NDArray[Any]] = {
