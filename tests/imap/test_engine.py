@@ -8,7 +8,7 @@ from services.imap.protocol.commands.append import Append
 from services.imap.protocol.commands.login import Login
 from services.imap.protocol.commands.noop import Noop
 from services.imap.protocol.commands.select import Select
-from services.imap.protocol.engine import MAX_BEFORE_LOGIN, MAX_LINE, Engine
+from services.imap.protocol.engine import MAX_BEFORE_LOGIN, MAX_LINE, MAX_TAG, Engine
 from services.imap.protocol.events import (
     AppendEnd,
     AppendStart,
@@ -178,6 +178,42 @@ def test_append_with_something_behind() -> None:
     assert after == noop(b"b")
 
 
+BEHIND_MESSAGE = [
+    b" (\\Seen) {8+}\r\nx noop\r\n\r\n",
+    b"{0+}\r\n{8+}\r\nx noop\r\n {8+}\r\ny noop\r\n there\r\n",
+    b"%b {8+}\r\nx noop\r\n\r\n" % (b"x" * 2 * MAX_LINE),
+    b" {8}\r\n",  # it waits to be asked
+]
+
+
+@pytest.mark.parametrize("behind", BEHIND_MESSAGE, ids=["one", "many", "long", "synchronising"])
+def test_no_octet_of_a_literal_behind_a_message_becomes_a_command(behind: bytes) -> None:
+    data = b"a append x {2+}\r\nhi" + behind + b"b noop\r\n"
+    for size in (len(data), 1000, 7):
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        _, message, end, after = events(engine(), *pieces)
+        assert message == LiteralChunk(b"hi")
+        assert isinstance(end, AppendEnd)
+        assert end.text
+        assert after == noop(b"b")
+
+
+def test_a_literal_without_end_behind_a_message_is_fatal() -> None:
+    *_, bad = events(engine(), b"a append x {2+}\r\nhi {4294967295+}\r\n")
+    assert isinstance(bad, BadCommand)
+    assert (bad.tag, bad.fatal) == (b"a", True)
+
+
+def test_tags_have_one_bound() -> None:
+    for size, told in ((MAX_TAG, b"t" * MAX_TAG), (MAX_TAG + 1, b"*")):
+        tag = b"t" * size
+        good, bad, long = events(
+            engine(), b"%b noop\r\n%b foo\r\n%b %b\r\n" % (tag, tag, tag, b"x" * MAX_LINE)
+        )
+        assert [event.tag for event in (good, bad, long)] == [told] * 3  # type: ignore[union-attr]
+        assert isinstance(good, Received) == (told == tag)
+
+
 def test_append_refused() -> None:
     start, after = events(engine(), b"a append x {101}\r\nb noop\r\n")
     assert start == AppendStart(b"a", Append("x"), 101, True)
@@ -237,6 +273,7 @@ FRAGMENTS = [
     b"a noop\r\n", b"\r\n", b"a", b" ", b"{3+}\r\n", b"{3}\r\n", b"{0+}\r\n", b"{200+}\r\n", b"select",
     b"append", b"login", b"INBOX", b"(\\Seen)", b'"', b"\\", b"\n", b"uid", b"xyz", b"\0",
     b"a append x {3+}\r\nabc\r\n", b"a append {1+}\r\nx {3+}\r\n", b"a foo {5+}\r\n", b"x" * 300,
+    b"a append x {3+}\r\nabc (\\Seen) {5+}\r\n",
 ]  # fmt: skip
 
 

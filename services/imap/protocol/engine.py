@@ -40,9 +40,12 @@ MAX_BEFORE_LOGIN = 16 * 1024
 MAX_DISCARDED = 256 * 1024 * 1024
 CHUNK = 128 * 1024
 
+# No client makes longer tags, and nothing longer that comes instead of one is repeated to it.
+MAX_TAG = 255
 #   tag = 1*<any ASTRING-CHAR except "+">
-HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+) (?:(UID) )?([A-Za-z]+)', re.IGNORECASE)
-TAG = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,64})(?: |$)')
+TAG_CHARS = rb'([^\x00-\x20\x7f-\xff(){%%*"\\+]{1,%d})' % MAX_TAG
+HEAD = re.compile(TAG_CHARS + rb" (?:(UID) )?([A-Za-z]+)", re.IGNORECASE)
+TAG = re.compile(TAG_CHARS + rb"(?: |$)")
 LITERAL_AHEAD = re.compile(rb"\{([0-9]{1,20})(\+?)\}\r\n\Z")
 
 
@@ -173,7 +176,7 @@ class Engine:
 
     def _too_long(self) -> None:
         if not self._discarding:
-            start = b"".join(self._parts[:1]) or bytes(self._buffer[:64])
+            start = b"".join(self._parts[:1]) or bytes(self._buffer[: MAX_TAG + 1])
             self._discard(BadCommand(_tag(start), "The line is too long"))
 
     def _discard(self, refusal: BadCommand | None) -> None:
@@ -184,9 +187,7 @@ class Engine:
 
     def _take(self, line: bytes) -> Event | None:
         if self._append is not None:
-            self._append = None
-            self._forget()
-            return AppendEnd("" if not line else "Nothing may follow the message")
+            return self._behind_message(line, self._append.tag)
         if self._line_wanted:
             self._line_wanted = False
             too_long = self._discarding
@@ -203,6 +204,17 @@ class Engine:
             self._forget()
             return _command(data, self.state)
         return self._before_literal(int(ahead[1]), not ahead[2])
+
+    def _behind_message(self, line: bytes, tag: bytes) -> Event | None:
+        """The line that ends APPEND; a literal that it announces comes, and is no command (RFC 7888 §4)."""
+        wrong = bool(line) or self._discarding
+        ahead = LITERAL_AHEAD.search(line + b"\r\n")
+        if ahead is not None and ahead[2]:
+            self._discard(None)
+            return self._skip(int(ahead[1]), tag)
+        self._append = None
+        self._forget()
+        return AppendEnd("Nothing may follow the message" if wrong else "")
 
     def _drop(self, ahead: re.Match[bytes] | None) -> Event | None:
         """A line of a command that is being discarded."""
