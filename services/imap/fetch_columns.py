@@ -91,13 +91,14 @@ class FetchColumns:
         differ = self._view.flags_of(uids) != flags
         if differ.any():
             modseqs = numbers_of(columns.modseqs)
-            self._view.learn_flags(
-                MessageColumns(
-                    uids=packed(uids[differ]),
-                    flags=flags[differ].tobytes(),
-                    modseqs=modseqs[differ].tobytes(),
-                )
+            learned = MessageColumns(
+                uids=packed(uids[differ]),
+                flags=flags[differ].tobytes(),
+                modseqs=modseqs[differ].tobytes(),
             )
+            self._view.learn_flags(learned)
+            if self._session.condstore_enabled and b"MODSEQ" not in self._items:
+                self._view.tell_again(learned)  # RFC 7162 §3.1: with MODSEQ
         if self._tells_changes:
             self._view.told_flags(uids)
 

@@ -167,8 +167,8 @@ class View:
             self._learned[uid] = modseq
             self._changed.pop(uid, None)
 
-    def forget_told(self, columns: MessageColumns) -> None:
-        """Have these messages' flags told with the next reply: another session had changed them too."""
+    def tell_again(self, columns: MessageColumns) -> None:
+        """Have these messages' flags told with the next reply: the client has heard a part of the change."""
         uids, modseqs = np.frombuffer(columns.uids, "<u4"), np.frombuffer(columns.modseqs, "<u8")
         self._changed.update(zip(uids.tolist(), modseqs.tolist(), strict=True))
 

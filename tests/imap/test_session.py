@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -180,6 +181,35 @@ async def test_silently_stored_flags_that_another_had_changed_are_told(platform:
     told = await client.command("f STORE 1 +FLAGS.SILENT (\\Draft)")
     assert told[0] == b"* 1 FETCH (FLAGS (\\Answered \\Draft \\Recent))\r\n"
     assert len(await client.command("g NOOP")) == 1
+    client.close()
+    other.close()
+
+
+async def test_modseqs_of_changes_that_fetch_has_found_are_told(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FETCH meets another's change before its hint has come, and was not asked for MODSEQ (RFC 7162 §3.1)."""
+    monkeypatch.setattr(ImapSession, "_hinted", lambda self, hint: None)
+    account = await platform.new_account()
+    client, other = [await Client.logged_in(platform, account) for _ in range(2)]
+    await client.command("b APPEND INBOX {2+}\r\nhi")
+    await client.command("c SELECT INBOX (CONDSTORE)")
+    await other.command("d SELECT INBOX")
+    await other.command("e STORE 1 +FLAGS (\\Flagged)")
+    (modseq,) = re.findall(rb"MODSEQ \((\d+)\)", (await other.command("f FETCH 1 MODSEQ"))[1])
+    told = await client.command("g FETCH 1 (FLAGS RFC822.SIZE)")
+    flags = b"FLAGS (\\Flagged \\Recent)"
+    assert told[:-1] == [
+        b"* 1 FETCH (%b RFC822.SIZE 2)\r\n" % flags,
+        b"* 1 FETCH (UID 1 %b MODSEQ (%b))\r\n" % (flags, modseq),
+    ]
+    assert len(await client.command("h NOOP")) == 1
+    await other.command("i STORE 1 -FLAGS (\\Flagged)")
+    assert len(await client.command("j FETCH 1 (FLAGS MODSEQ)")) == 2
+    assert len(await client.command("k NOOP")) == 1
+    await other.command("l STORE 1 +FLAGS (\\Flagged)")
+    assert b"MODSEQ" in (await client.command("m FETCH 1 BODY.PEEK[HEADER]"))[0]
+    assert len(await client.command("n NOOP")) == 1
     client.close()
     other.close()
 

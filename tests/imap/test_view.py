@@ -129,10 +129,10 @@ def test_untold_flags() -> None:
     assert view.untold(view.uids).tolist() == [False, False]
 
 
-def test_forget_told() -> None:
+def test_flags_are_told_again() -> None:
     view = opened(3, 5)
     view.learn_flags(columns([(5, 3, 11)]))
-    view.forget_told(columns([(5, 3, 11)]))
+    view.tell_again(columns([(5, 3, 11)]))
     assert view.take_responses(True) == b"* 2 FETCH (FLAGS (\\Seen \\Answered))\r\n"
 
 
