@@ -68,7 +68,7 @@ class Selected:
     """The mailbox that SELECT or EXAMINE has opened."""
 
     mailbox_id: int
-    name: str
+    name: str  # as of the last sync: others may rename it, and reuse its name
     uidvalidity: int
     read_only: bool
     view: View

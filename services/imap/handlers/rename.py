@@ -8,18 +8,8 @@ from services.imap.session import INBOX, ImapSession
 async def perform(session: ImapSession, command: Rename) -> None:
     request = RenameMailboxRequest(account=session.account, name=command.mailbox, new_name=command.new_name)
     await session.client.mailboxes.RenameMailbox(request, session=session.store)
-    _follow(session, command)
-
-
-def _follow(session: ImapSession, command: Rename) -> None:
-    """The selected mailbox may be the one, or a level below it."""
-    selected = session.selected
-    if selected is None:
-        return
-    if selected.name == INBOX == command.mailbox:
+    if session.selected is not None and session.selected.name == INBOX == command.mailbox:
         # Whoever has INBOX open has to open it again (`ImapSession.sync`); here behind the reply.
         session.tagged(b"OK", "RENAME completed")
         session.defer()
         session.end(b"INBOX has been renamed")
-    elif command.mailbox != INBOX and (selected.name + "/").startswith(command.mailbox + "/"):
-        selected.name = command.new_name + selected.name.removeprefix(command.mailbox)
