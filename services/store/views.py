@@ -9,13 +9,15 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from services.store.index.core import Scope
 from services.store.index.index import Index
 from services.store.index.mailboxes import Head
-from services.store.index.record import ROW, U32, Rows, live
+from services.store.index.record import ROW, U32, Rows, joined, live
 
 PAGES_A_READ = 256
+UID_OCTETS = 4
 
 
 @dataclass(slots=True)
@@ -25,13 +27,13 @@ class View:
     head: Head
     pages: dict[int, Rows]  # by page number, ascending
     _rows: Rows | None = field(default=None, repr=False)
+    _uids: U32 | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> Rows:
         """All records by UID, tombstones included."""
         if self._rows is None:
-            parts = list(self.pages.values())
-            self._rows = np.concatenate(parts) if parts else np.empty(0, ROW)
+            self._rows = joined(list(self.pages.values()))
             at = 0
             for number, part in self.pages.items():  # the pages become slices of the whole
                 self.pages[number] = self._rows[at : at + len(part)]
@@ -39,24 +41,38 @@ class View:
         return self._rows
 
     @property
+    def uids(self) -> U32:
+        """Those of `rows`, one behind the other: a search there looks at few of them, and copies none."""
+        if self._uids is None:
+            self._uids = np.ascontiguousarray(self.rows["uid"])
+        return self._uids
+
+    @property
     def live(self) -> Rows:
         return live(self.rows)
 
     def select(self, uids: U32, tombstones: bool = False) -> Rows:
         """The records of these UIDs (ascending) that are there; all for no UIDs."""
-        rows = self.rows if tombstones else self.live
         if not len(uids):
-            return rows
-        if not len(rows):
-            return rows
-        places = np.searchsorted(rows["uid"], uids)
-        places[places == len(rows)] = 0
-        found: Rows = rows[places[rows["uid"][places] == uids]]
-        return found
+            return self.rows if tombstones else self.live
+        found = self.rows.take(places_of(uids, self.uids))
+        return found if tombstones else live(found)
 
     @property
     def octets(self) -> int:
-        return sum(len(part) for part in self.pages.values()) * ROW.itemsize + 200 * len(self.pages) + 1000
+        """With the column of UIDs, whether it was asked for or not."""
+        records = sum(len(part) for part in self.pages.values())
+        return records * (ROW.itemsize + UID_OCTETS) + 200 * len(self.pages) + 1000
+
+
+def places_of(uids: U32, column: U32) -> npt.NDArray[np.intp]:
+    """Where those of these UIDs stand that the column (ascending) has."""
+    if not len(column):
+        return np.empty(0, np.intp)
+    places = np.searchsorted(column, uids)
+    places[places == len(column)] = 0
+    found: npt.NDArray[np.intp] = places[column[places] == uids]
+    return found
 
 
 class Views:
@@ -92,8 +108,9 @@ class Views:
         pages = {}
         for number in head.directory["page"].tolist():
             pages[number] = fresh[number] if number in fresh else known[number]
-        whole = old._rows if old is not None and not stale and len(pages) == len(known) else None
-        view = View(head, pages, whole)
+        view = View(head, pages)
+        if old is not None and not stale and len(pages) == len(known):
+            view._rows, view._uids = old._rows, old._uids
         self._keep(key, view)
         return view
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from services.store import views as views_module
 from services.store.collector import Collector
-from services.store.index import keys
+from services.store.index import keys, mailboxes
 from services.store.index.core import Scope
 from services.store.index.index import Index
-from services.store.index.record import ROW, Rows
+from services.store.index.record import ROW, TOMBSTONE, Rows, joined, live
 from services.store.views import View, Views
 from tests.store.api import Api, Store, rows_of
 
@@ -113,6 +113,89 @@ async def test_selecting(store: Store, alice: Api) -> None:
     empty = await view_of(Views(store.platform.index, ROOMY), alice, "Drafts")
     assert empty.select(wanted)["uid"].tolist() == []
     assert empty.rows.dtype == ROW
+
+
+async def test_selecting_looks_at_what_is_selected(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the whole mailbox, of which one message may be asked for."""
+    await alice.append(*[MESSAGE] * 500)
+    await alice.expunge([200, 300])
+    view = await view_of(Views(store.platform.index, ROOMY), alice)
+    looked_at: list[int] = []
+
+    def noted(rows: Rows) -> Rows:
+        looked_at.append(len(rows))
+        return live(rows)
+
+    monkeypatch.setattr(views_module, "live", noted)
+    for chosen in ([5], [128, 129, 200, 256], [200, 300], [499, 500, 501], [501], [300, 5, 129]):
+        looked_at.clear()
+        uids = np.array(chosen, "<u4")
+        there = [uid for uid in chosen if uid <= 500]
+        left = [uid for uid in there if uid not in (200, 300)]
+        assert view.select(uids)["uid"].tolist() == left
+        assert looked_at == [len(there)]
+        assert view.select(uids, tombstones=True)["uid"].tolist() == there
+    assert view.uids.tolist() == view.rows["uid"].tolist()
+    assert view.uids.flags.c_contiguous
+
+
+async def test_the_uids_follow_the_records(store: Store, alice: Api) -> None:
+    await alice.append(*[MESSAGE] * 200)
+    views = Views(store.platform.index, ROOMY)
+    first = await view_of(views, alice)
+    uids = first.uids
+    assert first.octets >= first.rows.nbytes + uids.nbytes
+    await alice.create("Other")  # changes the account, not the mailbox
+    assert (await view_of(views, alice)).uids is uids
+    await alice.append(MESSAGE)
+    await alice.flag([7], 1)
+    later = await view_of(views, alice)
+    assert later.uids.tolist() == list(range(1, 202))
+    assert later.select(np.array([7, 201], "<u4"))["flags"].tolist() == [1, 0]
+    assert len(first.uids) == 200
+
+
+async def test_pages_are_converted_as_they_are_read(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some at a time, so that others have their turn between them."""
+    await alice.append(*[MESSAGE] * 600)
+    head = await store.platform.index.head(Scope(alice.account), 0, "INBOX")
+    index, steps = store.platform.index, []
+    connection, command, page_rows = index.connection, index.connection.command, mailboxes.page_rows
+
+    async def read(*words: bytes | str | int) -> object:
+        steps.append(f"read {len(words) - 1}")
+        return await command(*words)
+
+    def convert(number: int, page: bytes | None) -> Rows:
+        steps.append("convert")
+        return page_rows(number, page)
+
+    monkeypatch.setattr(mailboxes, "PAGES_A_READ", 2)
+    monkeypatch.setattr(mailboxes, "page_rows", convert)
+    monkeypatch.setattr(connection, "command", read)
+    found = await index.pages(alice.account, head.mailbox.id, [0, 1, 2, 3, 4])
+    assert [uid for rows in found for uid in rows["uid"].tolist()] == list(range(1, 601))
+    assert steps == ["read 2", *["convert"] * 2, "read 2", *["convert"] * 2, "read 1", "convert"]
+
+
+def test_records_are_joined_as_they_are() -> None:
+    parts = [np.frombuffer(bytes(range(84)) * size, ROW) for size in (3, 0, 5)]
+    whole = joined(parts)
+    assert (whole.dtype, whole.tobytes()) == (ROW, bytes(range(84)) * 8)
+    assert whole.flags.writeable  # its own
+    assert len(joined([])) == 0
+
+
+def test_what_is_live() -> None:
+    rows = np.zeros(4, ROW)
+    rows["uid"] = [1, 2, 3, 4]
+    assert live(rows) is rows  # none is left out: nothing is copied
+    rows["flags"][1:3] = TOMBSTONE | 1
+    assert live(rows)["uid"].tolist() == [1, 4]
 
 
 STEPS = st.lists(

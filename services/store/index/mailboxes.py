@@ -10,7 +10,7 @@ from services.store.index import keys
 from services.store.index.core import Core, MailboxHeader, Request, Scope, name_of, pairs
 from services.store.index.record import DIRECTORY, PAGE, Rows, live, page_rows
 
-# Pages of one command: 2.6 MB of full ones.
+# Pages of one command: 2.6 MB of full ones, which take 3 ms to convert before others get their turn.
 PAGES_A_READ = 256
 NAMES_A_TURN = 200
 
@@ -99,13 +99,17 @@ class MailboxOperations(Core):
 
     async def pages(self, account: str, mailbox: int, numbers: Sequence[int]) -> list[Rows]:
         """The records of pages, tombstones included."""
-        wanted = [keys.page_key(account, mailbox, number) for number in numbers]
-        found: list[bytes | None] = []
-        for at in range(0, len(wanted), PAGES_A_READ):
-            found += await self.connection.command("MGET", *wanted[at : at + PAGES_A_READ])
-        if None in found:  # pruned meanwhile, or is this no longer our Redis?
+        found: list[Rows] = []
+        complete = True
+        for at in range(0, len(numbers), PAGES_A_READ):
+            part = numbers[at : at + PAGES_A_READ]
+            wanted = [keys.page_key(account, mailbox, number) for number in part]
+            pages: list[bytes | None] = await self.connection.command("MGET", *wanted)
+            complete = complete and None not in pages
+            found += [page_rows(number, page) for number, page in zip(part, pages, strict=True)]
+        if not complete:  # pruned meanwhile, or is this no longer our Redis?
             await self.check_shard(keys.shard_of(account))
-        return [page_rows(number, page) for number, page in zip(numbers, found, strict=True)]
+        return found
 
     async def recent_count(self, account: str, head: Head) -> int:
         """Live messages that no session was told of as \\Recent."""

@@ -4,6 +4,7 @@ A page is a bitmap of the present slots (UID modulo 128) and the present records
 in UID order; the directory has 16 octets a page. Layout: `docs/redis.md`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ RECORD = np.dtype(
 )
 # A record as views hold it: with its UID.
 ROW = np.dtype([("uid", "<u4"), *[(name, RECORD[name]) for name in RECORD.names or ()]])
+# The same as octets: NumPy copies these ten times as fast as records field by field.
+_OCTETS = np.dtype((np.void, ROW.itemsize))
+_PLAIN = np.dtype([("uid", "<u4"), ("record", np.void, RECORD.itemsize)])
 DIRECTORY = np.dtype([("page", "<u4"), ("live", "<u4"), ("modseq", "<u8")])
 
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
@@ -49,18 +53,24 @@ def page_rows(number: int, page: bytes | None) -> Rows:
         return np.empty(0, ROW)
     bits = np.unpackbits(np.frombuffer(page, np.uint8, BITMAP), bitorder="little")
     slots = np.flatnonzero(bits)
-    records = np.frombuffer(page, RECORD, offset=BITMAP)
-    rows = np.empty(len(records), ROW)
+    records = np.frombuffer(page, _PLAIN["record"], offset=BITMAP)
+    rows = np.empty(len(records), _PLAIN)
     rows["uid"] = slots[: len(records)] + number * PAGE
-    for name in RECORD.names or ():
-        rows[name] = records[name]
-    return rows
+    rows["record"] = records
+    return rows.view(ROW)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """One behind the other, in an array of their own."""
+    if not parts:
+        return np.empty(0, ROW)
+    return np.concatenate([part.view(_OCTETS) for part in parts]).view(ROW)
 
 
 def live(rows: Rows) -> Rows:
-    """Without the tombstones."""
-    kept: Rows = rows[(rows["flags"] & np.uint64(TOMBSTONE)) == 0]
-    return kept
+    """Without the tombstones; the same array where there are none."""
+    there = (rows["flags"] & np.uint64(TOMBSTONE)) == 0
+    return rows if there.all() else rows.take(np.flatnonzero(there))
 
 
 def column(data: bytes) -> U32:
