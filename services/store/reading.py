@@ -14,8 +14,9 @@ from services.store.columns import columns_of, read_uids
 from services.store.context import Platform
 from services.store.index.core import Scope
 from services.store.index.record import PUBLIC_FLAGS, TOMBSTONE, Rows
-from services.store.search import search
+from services.store.search import Uids, search
 from services.store.summary import Summary, decode_summary, decode_wire, encode_summary
+from services.store.views import places_of
 
 BATCH = 128  # messages a response
 READ_AHEAD = 1024  # summaries a round trip
@@ -132,7 +133,9 @@ class RowColumns:
     """Records as a search sees them."""
 
     def __init__(self, rows: Rows) -> None:
-        self.uids, self.modseqs, self.sizes = rows["uid"], rows["modseq"], rows["size"]
+        # Contiguous: rows are found by it, for every piece of every message.
+        self.uids = np.ascontiguousarray(rows["uid"])
+        self.modseqs, self.sizes = rows["modseq"], rows["size"]
         self.flags = rows["flags"] & PUBLIC_FLAGS
         self.internal_dates, self.save_dates = rows["internal_date"], rows["save_date"]
 
@@ -144,14 +147,16 @@ class MailboxSource:
         self._platform, self._scope, self._mailbox, self._rows = platform, scope, mailbox, rows
         self.columns = RowColumns(rows)
 
-    async def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
-        wanted = np.array(uids, "<u4")
-        records = await self._platform.index.summaries(self._scope.account, self._mailbox, wanted)
-        pairs = zip(uids, records, strict=True)
-        return {int(uid): decode_summary(record) for uid, record in pairs if record is not None}
+    async def summaries(self, uids: Uids) -> AsyncGenerator[tuple[int, Summary], None]:
+        for at in range(0, len(uids), READ_AHEAD):
+            ahead = uids[at : at + READ_AHEAD]
+            records = await self._platform.index.summaries(self._scope.account, self._mailbox, ahead)
+            for uid, record in zip(ahead.tolist(), records, strict=True):
+                if record is not None:
+                    yield uid, decode_summary(record)
 
     async def octets(self, uid: int, start: int, end: int) -> bytes:
-        row = self._rows[np.searchsorted(self._rows["uid"], uid)]
+        row = self._rows[np.searchsorted(self.columns.uids, np.uint32(uid))]
         try:
             return await self._platform.bodies.get(row["body"].tobytes(), start, end - start)
         except BodyMissing:
@@ -171,13 +176,10 @@ async def search_mailbox(
         raise Refused("INVALID_ARGUMENT", "a search needs a key")
     source = MailboxSource(platform, scope, request.mailbox, rows)
     found = await search(request.key, source, view.head.mailbox.keywords)
-    rows = rows[np.isin(rows["uid"], found)]
-    for at in range(0, max(len(rows), 1), SEARCH_BATCH):
-        part = rows[at : at + SEARCH_BATCH]
-        yield pb.SearchMessagesResponse(
-            uids=np.ascontiguousarray(part["uid"]).tobytes(),
-            modseqs=np.ascontiguousarray(part["modseq"]).tobytes(),
-        )
+    for at in range(0, max(len(found), 1), SEARCH_BATCH):
+        uids = found[at : at + SEARCH_BATCH]
+        modseqs = rows["modseq"].take(places_of(uids, source.columns.uids))
+        yield pb.SearchMessagesResponse(uids=uids.tobytes(), modseqs=modseqs.tobytes())
 
 
 async def summaries_of(platform: Platform, scope: Scope, mailbox: int, rows: Rows) -> list[Summary]:

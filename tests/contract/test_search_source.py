@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc.aio
+import numpy as np
 import pytest
 
 from services.common.grpc_options import CLIENT_OPTIONS
 from services.store.bodies.local import LocalBodies
 from services.store.index.core import Scope
 from services.store.reading import MailboxSource
-from services.store.search import Source
+from services.store.search import Source, Uids
 from tests.store.api import Store
 from tests.store.search.test_search import Box
 from tests.support.processes import RedisServer
@@ -69,6 +70,10 @@ async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     yield Side(box, lose)
 
 
+def column(*uids: int) -> Uids:
+    return np.array(uids, "<u4")
+
+
 async def test_columns_have_a_row_per_message(side: Side) -> None:
     columns = side.source.columns
     assert columns.uids.tolist() == sorted(MESSAGES)
@@ -86,10 +91,9 @@ async def test_columns_have_a_row_per_message(side: Side) -> None:
 
 
 async def test_summaries_are_those_asked_for(side: Side) -> None:
-    found = await side.source.summaries([1, 3])
-    assert sorted(found) == [1, 3]
-    assert all(found[uid].size == len(MESSAGES[uid]) for uid in found)
-    assert await side.source.summaries([]) == {}
+    found = [(uid, summary.size) async for uid, summary in side.source.summaries(column(1, 3))]
+    assert found == [(1, len(MESSAGES[1])), (3, len(MESSAGES[3]))]
+    assert [uid async for uid, _ in side.source.summaries(column())] == []
 
 
 async def test_octets_are_slices(side: Side) -> None:
@@ -99,6 +103,6 @@ async def test_octets_are_slices(side: Side) -> None:
 
 async def test_a_message_that_is_gone_is_left_out(side: Side) -> None:
     await side.lose(2)
-    assert sorted(await side.source.summaries([1, 2, 3])) == [1, 3]
+    assert [uid async for uid, _ in side.source.summaries(column(1, 2, 3))] == [1, 3]
     assert await side.source.octets(2, 0, 10) == b""
     assert await side.source.octets(1, 0, 10) == MESSAGES[1][:10]

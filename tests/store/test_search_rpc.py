@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from buuta.v1 import message_pb2 as pb
+from services.store import reading
 from services.store.bodies.local import LocalBodies
 from tests.store.api import Api, Store, column, refused, uids_of
 
@@ -37,6 +38,18 @@ async def test_searches(alice: Api) -> None:
     both = pb.SearchKey.Group(keys=[ann, pb.SearchKey(subject="plum")])
     assert await search(alice, pb.SearchKey(**{"and": both})) == [3]
     assert await search(alice, pb.SearchKey(text="nowhere")) == []
+
+
+async def test_a_mailbox_larger_than_what_is_read_together(
+    alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "READ_AHEAD", 2)
+    monkeypatch.setattr(reading, "SEARCH_BATCH", 2)
+    uids = await alice.append(*MESSAGES * 3)
+    await alice.expunge([2])
+    ann = pb.SearchKey(**{"from": "ann@"})
+    assert await search(alice, ann) == [1, 3, 4, 6, 7, 9]
+    assert await search(alice, pb.SearchKey(**{"not": ann}), within=uids[2:]) == [5, 8]
 
 
 async def test_expunged_messages_are_not_found(alice: Api) -> None:

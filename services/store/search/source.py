@@ -1,6 +1,6 @@
-"""What a search reads: columns of a mailbox's view, summaries in batches, octets of one message at a time."""
+"""What a search reads: columns of a mailbox's view, its summaries, octets of one message at a time."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import numpy as np
@@ -33,8 +33,8 @@ class Source(Protocol):
     @property
     def columns(self) -> Columns: ...
 
-    async def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
-        """Those that exist; a message that is gone is left out, and is not found."""
+    def summaries(self, uids: Uids) -> AsyncGenerator[tuple[int, Summary], None]:
+        """With their UIDs, in order; a message that is gone is left out, and is not found."""
 
     async def octets(self, uid: int, start: int, end: int) -> bytes:
         """[start, end) of the message, at most PIECE octets; empty if the message is gone."""

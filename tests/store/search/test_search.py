@@ -1,6 +1,7 @@
 """Search against a naive evaluation, the order of reads, and the limits."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from buuta.v1.message_pb2 import SearchKey
 from services.common.errors import Refused
-from services.common.mime import scan_message
-from services.store.search import bodies, evaluate, search
+from services.common.mime import parse, scan_message
+from services.store.search import Uids, bodies, evaluate, pace, search
+from services.store.search import message as message_module
 from services.store.search.evaluate import MAX_DEPTH
 from services.store.summary import Summary, decode_summary, encode_summary
 
@@ -59,9 +61,11 @@ class Box:
     def _record(octets: bytes) -> bytes:
         return encode_summary(scan_message(octets))
 
-    async def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
-        self.summaries_read += uids
-        return {uid: decode_summary(self._records[uid]) for uid in uids if uid in self._records}
+    async def summaries(self, uids: Uids) -> AsyncGenerator[tuple[int, Summary], None]:
+        self.summaries_read += uids.tolist()
+        for uid in uids.tolist():
+            if uid in self._records:
+                yield uid, decode_summary(self._records[uid])
 
     async def octets(self, uid: int, start: int, end: int) -> bytes:
         assert end - start <= bodies.PIECE
@@ -104,6 +108,8 @@ def flags(**test: object) -> SearchKey:
 FOUND: list[tuple[SearchKey, list[int]]] = [
     (key(all=True), [3, 7, 8, 20]),
     (column(7, 20, 99), [7, 20]),
+    (column(20, 3, 20, 3), [3, 20]),
+    (column(), []),
     (flags(set=1), [7, 20]),
     (flags(set=1, clear=2), [7]),
     (flags(set=1, clear=1), []),
@@ -177,7 +183,7 @@ async def test_a_message_that_is_gone_is_not_found() -> None:
 
 async def test_matches_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "PIECE", 7)
-    monkeypatch.setattr(bodies, "MAX_HEADER", 7)
+    monkeypatch.setattr(message_module, "MAX_HEADER", 7)
     box = Box(MESSAGES)
     assert (await search(key(body="zweiter körper"), box, KEYWORDS)).tolist() == [7]
     assert (await search(key(body="secret"), box, KEYWORDS)).tolist() == [8]
@@ -187,6 +193,94 @@ async def test_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "BATCH", 3)
     program = group("or", key(subject="hello"), key(body="inner"))
     assert (await search(program, Box(MESSAGES), KEYWORDS)).tolist() == [3, 20]
+
+
+async def test_each_message_is_looked_into_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many keys look at it: its summary, its envelope, its header and its small texts."""
+    parsed: list[bytes] = []
+    monkeypatch.setattr(message_module, "parse", lambda envelope: parsed.append(envelope) or parse(envelope))
+    box = Box(MESSAGES)
+    kinds = ("subject", "from", "to", "cc", "bcc")
+    await search(group("or", *[key(**{kinds[n % 5]: f"none{n}"}) for n in range(30)]), box, KEYWORDS)
+    assert box.summaries_read == sorted(MESSAGES)
+    assert len(parsed) == len(set(parsed)) == len(MESSAGES)
+    assert box.octets_read == []
+    texts = [key(text=f"none{n}") for n in range(5)]
+    headers = [header("X-Spam", f"none{n}") for n in range(5)]
+    await search(group("or", *texts, *headers, column(7)), box, KEYWORDS)
+    assert box.octets_read.count(3) == box.octets_read.count(8) == 2  # a header and a text
+    assert 7 not in box.octets_read  # a column tells
+
+
+async def test_what_is_kept_of_a_message_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message_module, "MAX_KEPT", 10)
+    box = Box({3: MESSAGES[3]})
+    program = group("or", key(body="none"), key(body="nothing"), key(body="FIRST"))
+    assert (await search(program, box, KEYWORDS)).tolist() == [3]
+    assert box.octets_read == [3, 3, 3]
+
+
+class Clock:
+    """Goes on by the same step whenever a search looks at it, and notes how often others had their turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+        self.now = 0.0
+        self._step, self._last = step, 0.0
+        self.turns, self.longest = 0, 0.0
+        monkeypatch.setattr(pace, "monotonic", self._look)
+
+    def _look(self) -> float:
+        self.now += self._step
+        return self.now
+
+    async def others(self) -> None:
+        while True:
+            self.longest = max(self.longest, self.now - self._last)
+            self._last = self.now
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+MANY = {uid: message(uid % 20, f"number {uid}", "text") for uid in range(1, 641)}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        key(subject="none"),
+        header("Subject", "none"),
+        group("or", *[key(subject=f"none{n}") for n in range(10)]),
+        group("and", *[negation(key(**{"from": f"none{n}"})) for n in range(10)]),
+        key(text="none"),
+        group("or", *[flags(keyword_set=f"none{n}") for n in range(640)]),
+    ],
+    ids=["one", "header", "or", "and", "text", "columns"],
+)
+async def test_others_have_their_turn(program: SearchKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is done in one go than a look at the clock at each message and each key shows."""
+    box = Box(MANY)
+    clock = Clock(monkeypatch, step=pace.HELD / 32)
+    others = asyncio.ensure_future(clock.others())
+    await search(program, box, KEYWORDS)
+    others.cancel()
+    assert clock.turns >= len(MANY) / 64
+    assert clock.longest <= pace.HELD * 1.1
+
+
+async def test_a_search_can_be_cancelled_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box(MANY)
+    clock = Clock(monkeypatch, step=pace.HELD / 32)
+    others = asyncio.ensure_future(clock.others())
+    parsed: list[bytes] = []
+    monkeypatch.setattr(message_module, "parse", lambda envelope: parsed.append(envelope) or parse(envelope))
+    work = asyncio.ensure_future(search(key(subject="none"), box, KEYWORDS))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    others.cancel()
+    assert 0 < len(parsed) < len(MANY) / 2
 
 
 async def test_an_empty_mailbox() -> None:
@@ -203,6 +297,10 @@ async def test_limits() -> None:
         await search(group("or", *[key(all=True)] * 2000), Box(MESSAGES), KEYWORDS)
     with pytest.raises(Refused):
         await search(negation(SearchKey()), Box(MESSAGES), KEYWORDS)
+    long = [key(subject="x" * 60_000)] * (evaluate.MAX_TEXTS // 60_000)
+    assert (await search(group("or", *long), Box(MESSAGES), KEYWORDS)).tolist() == []
+    with pytest.raises(Refused, match="too long"):
+        await search(group("or", *long, key(body="x" * 60_000)), Box(MESSAGES), KEYWORDS)
 
 
 # Any tree against the meaning of its nodes, leaf results taken from the table above.
