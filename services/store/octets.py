@@ -20,7 +20,8 @@ from services.store.index.core import Scope
 from services.store.index.messages import FlagsUpdated
 from services.store.index.record import Rows
 from services.store.outgoing import Outgoing
-from services.store.reading import MAX_FIELDS, MAX_HEADER, header_fields, missing, octets_of, summaries_of
+from services.store.reading import MAX_FIELDS, MAX_HEADER, Header, missing, octets_of, summaries_of
+from services.store.search import Pace
 from services.store.summary import Summary
 
 MAX_SECTIONS = 256
@@ -96,13 +97,15 @@ async def _groups(
 ) -> AsyncGenerator[list[Wanted], None]:
     """The sections of the messages in order, as many at a time as are read together."""
     group: list[Wanted] = []
-    octets = 0
+    octets, pace = 0, Pace()
     for at in range(0, len(rows), TOGETHER):
         part = rows[at : at + TOGETHER]
         summaries = await _summaries(platform, scope, request, part)
         for row, summary in zip(part, summaries, strict=True):
+            header = None if summary is None else Header(platform, row, summary)
             for place, section in enumerate(request.sections):
-                wanted = await _resolve(platform, row, summary, place, section)
+                wanted = await _resolve(platform, row, header, place, section)
+                await pace.turn()
                 if group and (octets + wanted.octets > AHEAD or len(group) == AHEAD_SECTIONS):
                     yield group
                     group, octets = [], 0
@@ -126,24 +129,22 @@ def _is_whole(section: pb.BodySection) -> bool:
 
 
 async def _resolve(
-    platform: Platform, row: np.void, summary: Summary | None, place: int, section: pb.BodySection
+    platform: Platform, row: np.void, header: Header | None, place: int, section: pb.BodySection
 ) -> Wanted:
     """A section as a range of its message's body."""
-    if summary is None or _is_whole(section):
+    if header is None or _is_whole(section):
         return _cut(row, place, section, 0, int(row["size"]))
+    names = [name.encode() for name in section.fields]
     except_ = section.kind == pb.BodySection.KIND_HEADER_FIELDS_NOT
     if section.kind in LISTS and not section.part:
-        return _known(
-            row, place, section, await header_fields(platform, row, summary, section.fields, except_)
-        )
-    span = section_range(summary, section.part, section.kind)
+        return _known(row, place, section, await header.fields(names, except_))
+    span = section_range(header.summary, section.part, section.kind)
     if span is None:
         return Wanted(row, place, absent=True)
     if section.kind not in LISTS:
         return _cut(row, place, section, *span)
-    header = await octets_of(platform, row, span[0], min(span[1] - span[0], MAX_HEADER))
-    names = [name.encode() for name in section.fields]
-    return _known(row, place, section, select_fields(header, names, except_))
+    block = await octets_of(platform, row, span[0], min(span[1] - span[0], MAX_HEADER))
+    return _known(row, place, section, select_fields(block, names, except_))
 
 
 def _cut(row: np.void, place: int, section: pb.BodySection, start: int, end: int) -> Wanted:

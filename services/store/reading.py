@@ -1,8 +1,10 @@
 """Lists of messages: columns, what summaries hold, and searches. Ranges, never one message at a time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from services.store.columns import columns_of, read_uids
 from services.store.context import Platform
 from services.store.index.core import Scope
 from services.store.index.record import PUBLIC_FLAGS, TOMBSTONE, Rows
-from services.store.search import Uids, search
+from services.store.search import Pace, Uids, search
 from services.store.summary import Summary, decode_summary, decode_wire, encode_summary
 from services.store.views import places_of
 
@@ -25,6 +27,13 @@ SEARCH_BATCH = 65_536
 MAX_HEADER = 256 * 1024  # of one message or part; the scanner keeps no more either
 MAX_SELECTIONS, MAX_FIELDS = 16, 256
 MAX_RESPONSE = 8 * 1024 * 1024  # well below what gRPC carries
+AHEAD = 1024 * 1024  # octets of messages that wait while their headers are read together
+
+Texts: TypeAlias = tuple[bytes, ...]
+"""What a response has of one message beside its columns, in the order of the response's lists."""
+
+Selection: TypeAlias = tuple[list[bytes], bool]
+"""Names of header fields, and whether all but these are asked for."""
 
 
 async def fetch(
@@ -43,72 +52,162 @@ async def fetch(
         return
     for at in range(0, len(rows), READ_AHEAD):
         ahead = rows[at : at + READ_AHEAD]
-        records = await platform.index.summaries(scope.account, request.mailbox, ahead["uid"])
-        for start in range(0, len(ahead), BATCH):
-            end = start + BATCH
-            for response in await _fitting(platform, request, ahead[start:end], records[start:end]):
-                yield response
+        found = await platform.index.summaries(scope.account, request.mailbox, ahead["uid"])
+        records = [record for record in found if record is not None]
+        if len(records) < len(ahead):  # expunged since the view was read
+            ahead = ahead.take([place for place, record in enumerate(found) if record is not None])
+        answer = _Answer(request, ahead)
+        if request.headers:
+            async with aclosing(_with_headers(platform, request, ahead, records)) as messages:
+                async for message in messages:
+                    if (response := answer.add(message)) is not None:
+                        yield response
+        else:
+            read = _reader(request)
+            for record in records:
+                if (response := answer.add(read(record))) is not None:
+                    yield response
+        if (response := answer.take()) is not None:
+            yield response
 
 
-async def _fitting(
-    platform: Platform, request: pb.FetchMessagesRequest, rows: Rows, records: Sequence[bytes | None]
-) -> list[pb.FetchMessagesResponse]:
-    """One response; several where headers are so large that one would be too large."""
-    response = await _batch(platform, request, rows, records)
-    if response.ByteSize() <= MAX_RESPONSE or len(rows) == 1:
-        return [response]
-    half = len(rows) // 2
-    return [
-        *await _fitting(platform, request, rows[:half], records[:half]),
-        *await _fitting(platform, request, rows[half:], records[half:]),
-    ]
+class _Answer:
+    """Messages of one response: at most BATCH, and not beyond MAX_RESPONSE unless one alone is."""
 
+    def __init__(self, request: pb.FetchMessagesRequest, rows: Rows) -> None:
+        self._request, self._rows = request, rows
+        self._messages: list[Texts] = []
+        self._first = self._octets = 0
 
-async def _batch(
-    platform: Platform, request: pb.FetchMessagesRequest, rows: Rows, records: Sequence[bytes | None]
-) -> pb.FetchMessagesResponse:
-    if None in records:  # expunged since the view was read
-        there = [record is not None for record in records]
-        rows, records = rows[there], [record for record in records if record is not None]
-    columns = columns_of(rows, modseqs=request.columns, data=request.columns)
-    response = pb.FetchMessagesResponse(columns=columns)
-    if not (request.previews or request.headers):
-        wires = [decode_wire(record) for record in records if record]
-        if request.envelopes:
-            response.envelopes.extend([wire[0] for wire in wires])
-        if request.body_structures:
-            response.body_structures.extend([wire[1] for wire in wires])
+    def add(self, message: Texts) -> pb.FetchMessagesResponse | None:
+        """The next of the rows; the response of those before it, if there is no room for it."""
+        octets = sum(map(len, message))
+        full = len(self._messages) == BATCH or (self._messages and self._octets + octets > MAX_RESPONSE)
+        response = self.take() if full else None
+        self._messages.append(message)
+        self._octets += octets
         return response
-    summaries = [decode_summary(record) for record in records if record]
-    if request.envelopes:
-        response.envelopes.extend([summary.envelope for summary in summaries])
-    if request.body_structures:
-        response.body_structures.extend([summary.body_structure for summary in summaries])
+
+    def take(self) -> pb.FetchMessagesResponse | None:
+        """A response of what was added since the last one."""
+        if not self._messages:
+            return None
+        request, end = self._request, self._first + len(self._messages)
+        columns = columns_of(self._rows[self._first : end], modseqs=request.columns, data=request.columns)
+        response = pb.FetchMessagesResponse(columns=columns)
+        lists = zip(*self._messages, strict=True)
+        if request.envelopes:
+            response.envelopes.extend(next(lists))
+        if request.body_structures:
+            response.body_structures.extend(next(lists))
+        if request.previews:
+            response.previews.extend(next(lists))
+        for values in lists:
+            response.headers.add().values.extend(values)
+        self._messages, self._first, self._octets = [], end, 0
+        return response
+
+
+def _reader(request: pb.FetchMessagesRequest) -> Callable[[bytes], Texts]:
+    """Reads from a record what is asked for, if that is no header."""
     if request.previews:
-        response.previews.extend([summary.preview for summary in summaries])
-    for selection in request.headers:
-        except_ = getattr(selection, "except")
-        response.headers.add().values.extend(
-            await asyncio.gather(
-                *(
-                    header_fields(platform, row, summary, selection.fields, except_)
-                    for row, summary in zip(rows, summaries, strict=True)
-                )
-            )
-        )
-    return response
+        return lambda record: _texts(request, decode_summary(record))
+    if request.envelopes and request.body_structures:
+        return decode_wire
+    if request.envelopes:
+        return lambda record: decode_wire(record)[:1]
+    return lambda record: decode_wire(record)[1:]
 
 
-async def header_fields(
-    platform: Platform, row: np.void, summary: Summary, names: Sequence[str], except_: bool
-) -> bytes:
-    """Some fields of a header: from the summary, or from the message where it cannot tell."""
-    wanted = [name.encode() for name in names]
-    known = summary.header_fields(wanted, except_)
-    if known is not None:
-        return known
-    size = min(summary.header_size, MAX_HEADER)
-    return select_fields(await octets_of(platform, row, 0, size), wanted, except_)
+def _texts(request: pb.FetchMessagesRequest, summary: Summary) -> Texts:
+    asked = (
+        (request.envelopes, summary.envelope),
+        (request.body_structures, summary.body_structure),
+        (request.previews, summary.preview),
+    )
+    return tuple(text for wanted, text in asked if wanted)
+
+
+async def _with_headers(
+    platform: Platform, request: pb.FetchMessagesRequest, rows: Rows, records: Sequence[bytes]
+) -> AsyncGenerator[Texts, None]:
+    """Messages in order, with their selections; headers are read together as far as AHEAD goes."""
+    selections = [
+        ([name.encode() for name in selection.fields], bool(getattr(selection, "except")))
+        for selection in request.headers
+    ]
+    pace = Pace()
+    async with aclosing(_groups(platform, request, rows, records, selections)) as groups:
+        async for group in groups:
+            await asyncio.gather(*(message.header.octets() for message in group if None in message.known))
+            while group:
+                message = group.pop(0)
+                values: list[bytes] = []
+                for known, selection in zip(message.known, selections, strict=True):
+                    values.append(await message.header.fields(*selection) if known is None else known)
+                    await pace.turn()
+                yield (*message.texts, *values)
+
+
+async def _groups(
+    platform: Platform,
+    request: pb.FetchMessagesRequest,
+    rows: Rows,
+    records: Sequence[bytes],
+    selections: Sequence[Selection],
+) -> AsyncGenerator[list["_Listed"], None]:
+    """The messages in order, as many at a time as may wait for their headers together."""
+    pace = Pace()
+    group: list[_Listed] = []
+    octets = 0
+    for row, record in zip(rows, records, strict=True):
+        summary = decode_summary(record)
+        known = [summary.header_fields(*selection) for selection in selections]
+        message = _Listed(_texts(request, summary), known, Header(platform, row, summary))
+        if group and (octets + message.octets > AHEAD or len(group) == BATCH):
+            yield group
+            group, octets = [], 0
+        group.append(message)
+        octets += message.octets
+        await pace.turn()
+    if group:
+        yield group
+
+
+class Header:
+    """Of one message. What its summary does not tell is read, once for all that is asked about it."""
+
+    def __init__(self, platform: Platform, row: np.void, summary: Summary) -> None:
+        self._platform, self._row, self.summary = platform, row, summary
+        self._octets: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return min(self.summary.header_size, MAX_HEADER)
+
+    async def octets(self) -> bytes:
+        if self._octets is None:
+            self._octets = await octets_of(self._platform, self._row, 0, self.size)
+        return self._octets
+
+    async def fields(self, names: list[bytes], except_: bool) -> bytes:
+        """Some fields, as BODY[HEADER.FIELDS (…)] has them."""
+        known = self.summary.header_fields(names, except_)
+        return select_fields(await self.octets(), names, except_) if known is None else known
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A message that waits for its header: what its summary tells, and None for each other selection."""
+
+    texts: Texts
+    known: list[bytes | None]
+    header: Header
+
+    @property
+    def octets(self) -> int:
+        """In memory while it waits."""
+        return self.header.size + sum(map(len, self.texts)) + sum(len(known or b"") for known in self.known)
 
 
 async def octets_of(platform: Platform, row: np.void, start: int, length: int) -> bytes:

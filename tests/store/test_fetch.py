@@ -9,6 +9,9 @@ import pytest
 from buuta.v1 import message_pb2 as pb
 from services.store import octets, reading
 from services.store.bodies.local import LocalBodies
+from services.store.index.core import Scope
+from services.store.index.record import U32
+from services.store.summary import decode_wire
 from tests.store.api import Api, Store, collect, column, refused, rid, rows_of, uids_of, until
 
 MIXED = (
@@ -83,6 +86,99 @@ async def test_large_headers_make_smaller_batches(alice: Api, monkeypatch: pytes
     assert len(answers) > 2
 
 
+class Reads:
+    """How often each body was read from."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bodies: list[bytes] = []
+        bodies = store.platform.bodies
+        get = bodies.get
+
+        async def counted(body: bytes, offset: int = 0, length: int | None = None) -> bytes:
+            self.bodies.append(body)
+            return await get(body, offset, length)
+
+        monkeypatch.setattr(bodies, "get", counted)
+
+
+ODD = [b"X-Odd: %d %b\r\nX-Even: y\r\n\r\ntext" % (number, b"x" * 20_000) for number in range(12)]
+ODD_HEADERS = [
+    pb.HeaderSelection(fields=["X-Odd"]),
+    pb.HeaderSelection(fields=["X-Even", "Subject"]),
+    pb.HeaderSelection(**{"fields": ["X-Even"], "except": True}),
+    pb.HeaderSelection(fields=["Subject"]),
+]
+
+
+async def test_a_header_is_read_once_for_all_selections(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_RESPONSE", 100_000)
+    uids = await alice.append(*ODD)
+    reads = Reads(store, monkeypatch)
+    answers = await fetch(alice, uids, headers=ODD_HEADERS, previews=True)
+    assert len(reads.bodies) == len(set(reads.bodies)) == len(ODD)
+    assert [uid for answer in answers for uid in uids_of(answer.columns.uids)] == uids
+    assert [len(answer.previews) for answer in answers] == [2] * 6  # 40 KB each
+    found = [[value for answer in answers for value in answer.headers[n].values] for n in range(4)]
+    odd = [message[: message.index(b"X-Even")] + b"\r\n" for message in ODD]
+    assert found == [odd, [b"X-Even: y\r\n\r\n"] * 12, odd, [b"\r\n"] * 12]
+
+
+async def test_headers_are_read_as_they_are_sent(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is bounded: one response, and headers up to AHEAD."""
+    monkeypatch.setattr(reading, "MAX_RESPONSE", 50_000)
+    monkeypatch.setattr(reading, "AHEAD", 50_000)
+    await alice.append(*ODD)
+    reads = Reads(store, monkeypatch)
+    request = pb.FetchMessagesRequest(account=alice.account, mailbox=(await alice.mailbox()).id)
+    request.headers.extend(ODD_HEADERS)
+    responses = reading.fetch(store.platform, Scope(alice.account), request)
+    for sent in range(1, 13):
+        response = await anext(responses)
+        assert len(response.headers[0].values) == 1
+        assert response.ByteSize() <= 50_000
+        assert len(reads.bodies) <= sent + 2
+    assert [response async for response in responses] == []
+
+
+async def test_large_envelopes_make_smaller_batches(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_RESPONSE", 50_000)
+    decoded: list[bytes] = []
+    monkeypatch.setattr(reading, "decode_wire", lambda record: decoded.append(record) or decode_wire(record))
+    uids = await alice.append(*[b"Subject: %d %b\r\n\r\n" % (n, b"x" * 15_000) for n in range(10)])
+    answers = await fetch(alice, uids, envelopes=True, body_structures=True)
+    assert [len(answer.envelopes) for answer in answers] == [3, 3, 3, 1]
+    assert [len(answer.body_structures) for answer in answers] == [3, 3, 3, 1]
+    assert [envelope[:8] for answer in answers for envelope in answer.envelopes] == [
+        b'(NIL "%d ' % number for number in range(10)
+    ]
+    assert [uid for answer in answers for uid in uids_of(answer.columns.uids)] == uids
+    assert len(decoded) == 10  # none of them twice
+
+
+@pytest.mark.parametrize("asked", [{"envelopes": True}, {"headers": ODD_HEADERS[:1], "columns": True}])
+async def test_a_message_that_goes_meanwhile_is_left_out(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    await alice.append(MIXED, PLAIN, MIXED)
+    whole = store.platform.index.summaries
+
+    async def summaries(account: str, mailbox: int, uids: U32) -> list[bytes | None]:
+        found = await whole(account, mailbox, uids)
+        return [None if uid == 2 else record for uid, record in zip(uids.tolist(), found, strict=True)]
+
+    monkeypatch.setattr(store.platform.index, "summaries", summaries)
+    [answer] = await fetch(alice, [], **asked)
+    assert uids_of(answer.columns.uids) == [1, 3]
+    assert max(len(answer.envelopes), *(len(list_.values) for list_ in answer.headers), 0) == 2
+    assert await fetch(alice, [2], **asked) == []
+
+
 async def test_requests_are_bounded(alice: Api) -> None:
     await alice.append(PLAIN)
     many = [f"f{number}" for number in range(reading.MAX_FIELDS + 1)]
@@ -123,6 +219,18 @@ async def test_sections(alice: Api) -> None:
     await alice.append(MIXED)
     found = await alice.bodies([1], *(section for section, _ in SECTIONS))
     assert found == {(1, place): expected for place, (_, expected) in enumerate(SECTIONS)}
+
+
+async def test_a_header_is_read_once_for_all_sections(
+    store: Store, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = await alice.append(*ODD)
+    reads = Reads(store, monkeypatch)
+    sections = [pb.BodySection(kind=LIST, fields=["X-Odd", f"none{number}"]) for number in range(20)]
+    found = await alice.bodies(uids, *sections)
+    odd = [message[: message.index(b"X-Even")] + b"\r\n" for message in ODD]
+    assert found == {(uid, n): value for uid, value in zip(uids, odd, strict=True) for n in range(20)}
+    assert len(reads.bodies) == len(set(reads.bodies)) == len(ODD)
 
 
 async def test_many_sections_of_many_messages(alice: Api) -> None:
