@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +23,7 @@ from services.store.summary import Summary, decode_summary, decode_wire, encode_
 from services.store.views import places_of
 
 BATCH = 128  # messages a response
+FEW = 16  # messages whose texts are in memory before anything looks at their size; BATCH is a multiple
 READ_AHEAD = 1024  # summaries a round trip
 COLUMNS_BATCH = 16_384  # messages a response when nothing but columns is asked for
 SEARCH_BATCH = 65_536
@@ -60,14 +63,14 @@ async def fetch(
         if request.headers:
             async with aclosing(_with_headers(platform, request, ahead, records)) as messages:
                 async for message in messages:
-                    if (response := answer.add(message)) is not None:
+                    for response in answer.add([message]):
                         yield response
         else:
             read = _reader(request)
-            for record in records:
-                if (response := answer.add(read(record))) is not None:
+            for start in range(0, len(records), FEW):
+                for response in answer.add([read(record) for record in records[start : start + FEW]]):
                     yield response
-        if (response := answer.take()) is not None:
+        for response in answer.rest():
             yield response
 
 
@@ -79,19 +82,24 @@ class _Answer:
         self._messages: list[Texts] = []
         self._first = self._octets = 0
 
-    def add(self, message: Texts) -> pb.FetchMessagesResponse | None:
-        """The next of the rows; the response of those before it, if there is no room for it."""
-        octets = sum(map(len, message))
-        full = len(self._messages) == BATCH or (self._messages and self._octets + octets > MAX_RESPONSE)
-        response = self.take() if full else None
-        self._messages.append(message)
-        self._octets += octets
-        return response
+    def add(self, messages: list[Texts]) -> list[pb.FetchMessagesResponse]:
+        """The next of the rows; the responses of those before, as far as there is no room for them."""
+        full = self.rest() if len(self._messages) == BATCH else []
+        octets = self._octets + sum(map(len, chain.from_iterable(messages)))
+        if len(self._messages) + len(messages) > BATCH or octets > MAX_RESPONSE:
+            if len(messages) > 1:
+                return [*full, *(response for message in messages for response in self.add([message]))]
+            full += self.rest()
+            octets = sum(map(len, messages[0]))
+        self._messages += messages
+        self._octets = octets
+        return full
 
-    def take(self) -> pb.FetchMessagesResponse | None:
+    def rest(self) -> list[pb.FetchMessagesResponse]:
         """A response of what was added since the last one."""
-        if not self._messages:
-            return None
+        return [self._response()] if self._messages else []
+
+    def _response(self) -> pb.FetchMessagesResponse:
         request, end = self._request, self._first + len(self._messages)
         columns = columns_of(self._rows[self._first : end], modseqs=request.columns, data=request.columns)
         response = pb.FetchMessagesResponse(columns=columns)
@@ -111,7 +119,8 @@ class _Answer:
 def _reader(request: pb.FetchMessagesRequest) -> Callable[[bytes], Texts]:
     """Reads from a record what is asked for, if that is no header."""
     if request.previews:
-        return lambda record: _texts(request, decode_summary(record))
+        pick = _picker(request)
+        return lambda record: pick(decode_summary(record))
     if request.envelopes and request.body_structures:
         return decode_wire
     if request.envelopes:
@@ -119,13 +128,17 @@ def _reader(request: pb.FetchMessagesRequest) -> Callable[[bytes], Texts]:
     return lambda record: decode_wire(record)[1:]
 
 
-def _texts(request: pb.FetchMessagesRequest, summary: Summary) -> Texts:
-    asked = (
-        (request.envelopes, summary.envelope),
-        (request.body_structures, summary.body_structure),
-        (request.previews, summary.preview),
-    )
-    return tuple(text for wanted, text in asked if wanted)
+def _picker(request: pb.FetchMessagesRequest) -> Callable[[Summary], Texts]:
+    """Picks from a summary what is asked for."""
+    asked = {
+        "envelope": request.envelopes,
+        "body_structure": request.body_structures,
+        "preview": request.previews,
+    }
+    names = [name for name, wanted in asked.items() if wanted]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda summary: tuple([getattr(summary, name) for name in names])
 
 
 async def _with_headers(
@@ -157,13 +170,13 @@ async def _groups(
     selections: Sequence[Selection],
 ) -> AsyncGenerator[list["_Listed"], None]:
     """The messages in order, as many at a time as may wait for their headers together."""
-    pace = Pace()
+    pace, pick = Pace(), _picker(request)
     group: list[_Listed] = []
     octets = 0
     for row, record in zip(rows, records, strict=True):
         summary = decode_summary(record)
         known = [summary.header_fields(*selection) for selection in selections]
-        message = _Listed(_texts(request, summary), known, Header(platform, row, summary))
+        message = _Listed(pick(summary), known, Header(platform, row, summary))
         if group and (octets + message.octets > AHEAD or len(group) == BATCH):
             yield group
             group, octets = [], 0
