@@ -68,7 +68,7 @@ async def fetch(
         else:
             read = _reader(request)
             for start in range(0, len(records), FEW):
-                for response in answer.add([read(record) for record in records[start : start + FEW]]):
+                for response in answer.add(read(records[start : start + FEW])):
                     yield response
         for response in answer.rest():
             yield response
@@ -116,16 +116,15 @@ class _Answer:
         return response
 
 
-def _reader(request: pb.FetchMessagesRequest) -> Callable[[bytes], Texts]:
-    """Reads from a record what is asked for, if that is no header."""
+def _reader(request: pb.FetchMessagesRequest) -> Callable[[Sequence[bytes]], list[Texts]]:
+    """Reads from records what is asked for, if that is no header."""
     if request.previews:
         pick = _picker(request)
-        return lambda record: pick(decode_summary(record))
+        return lambda records: [pick(decode_summary(record)) for record in records]
     if request.envelopes and request.body_structures:
-        return decode_wire
-    if request.envelopes:
-        return lambda record: decode_wire(record)[:1]
-    return lambda record: decode_wire(record)[1:]
+        return lambda records: [decode_wire(record) for record in records]
+    place = 0 if request.envelopes else 1
+    return lambda records: [(decode_wire(record)[place],) for record in records]
 
 
 def _picker(request: pb.FetchMessagesRequest) -> Callable[[Summary], Texts]:
