@@ -13,7 +13,7 @@ from services.store.context import Platform, caller, request_of
 from services.store.index.core import MailboxHeader, Scope
 from services.store.index.incarnation import token
 from services.store.index.mailboxes import Head
-from services.store.index.record import SEEN, TOMBSTONE, U32, Rows, live
+from services.store.index.record import SEEN, TOMBSTONE, U32, Rows, joined, live
 from services.store.status import rpc
 from services.store.views import pages_since
 
@@ -128,8 +128,8 @@ class MailboxService(mailbox_pb2_grpc.MailboxServiceServicer):
             parts = await self._index.pages(scope.account, head.mailbox.id, numbers)
         if not parts:
             return _answer(head, None, None, full=False)
-        rows = np.concatenate(parts)
-        rows = rows[rows["modseq"] > np.uint64(since)]
+        rows = joined(parts)
+        rows = rows.take(np.flatnonzero(rows["modseq"] > np.uint64(since)))
         gone = rows["uid"][(rows["flags"] & np.uint64(TOMBSTONE)) != 0]
         if len(known):
             gone = gone[np.isin(gone, known)]

@@ -38,7 +38,8 @@ _LANGUAGE = re.compile(rb"[A-Za-z0-9-]{1,60}")
 
 _ENCODINGS = frozenset((b"7BIT", b"8BIT", b"BINARY", b"BASE64", b"QUOTED-PRINTABLE"))
 
-_MESSAGES = frozenset((b"MESSAGE/RFC822", b"MESSAGE/GLOBAL"))
+# IMAP4rev1 knows no other: a MESSAGE/GLOBAL (RFC 6532) is told as what it is for its clients, an attachment.
+_MESSAGE = b"MESSAGE/RFC822"
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
@@ -62,7 +63,7 @@ class ContentType:
         if main == b"MULTIPART":
             self.boundary = (_parameter(parameters, b"BOUNDARY") or b"").rstrip()
             self.leaf = TEXT_PLAIN
-        elif self.name in _MESSAGES:
+        elif self.name == _MESSAGE:
             self.leaf = OCTETS
 
 

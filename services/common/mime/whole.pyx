@@ -232,7 +232,7 @@ cdef class _Walk:
             entity.content = _content_of_block(self.out, self.octets, start, end)
         name = entity.content.name
         # A message in a message, or what takes its parts for such.
-        if name == b"MESSAGE/RFC822" or name == b"MESSAGE/GLOBAL" or name == b"MULTIPART/DIGEST":
+        if name == b"MESSAGE/RFC822" or name == b"MULTIPART/DIGEST":
             raise Unusual
         return complete
 

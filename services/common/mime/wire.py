@@ -100,12 +100,9 @@ def _copy_single(data: bytes, start: int, pieces: list[bytes]) -> int:
     """The basic fields and those of TEXT and MESSAGE/RFC822; answers where they end."""
     end = _skip(data, start)
     kind = data[start:end]
-    subtype_end = _skip(data, end + 1)
-    subtype = data[end + 1 : subtype_end]
-    end = subtype_end
-    for _ in range(5):  # parameters, id, description, encoding, octets
+    for _ in range(6):  # subtype, parameters, id, description, encoding, octets
         end = _skip(data, end + 1)
-    if kind == b'"MESSAGE"' and subtype in (b'"RFC822"', b'"GLOBAL"'):
+    if kind == b'"MESSAGE"' and data.startswith(b"(", end + 1):
         end = _skip(data, end + 1)  # envelope
         pieces.append(data[start : end + 1])
         body_end = _copy_body(data, end + 1, pieces)

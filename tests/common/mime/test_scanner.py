@@ -91,12 +91,22 @@ STRUCTURES = [
         f'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 1 1 {NO_EXTENSION}) 3 {NO_EXTENSION})'
         ' "DIGEST" ("BOUNDARY" "b") NIL NIL NIL)',
     ),
+    # IMAP4rev1 has no message but RFC822 inside a message.
+    (
+        "Content-Type: message/global\n\nSubject: s\n\nx\n",
+        f'("MESSAGE" "GLOBAL" NIL NIL NIL "7BIT" 17 {NO_EXTENSION})',
+    ),
 ]
 
 
 @pytest.mark.parametrize(("message", "structure"), STRUCTURES)
 def test_body_structure(message: str, structure: str) -> None:
     assert scan(crlf(message)).body_structure == structure.encode()
+
+
+def test_body_of_a_message_that_is_an_attachment() -> None:
+    found = scan(b"Content-Type: message/global\r\n\r\nSubject: s\r\n\r\nx\r\n").body_structure
+    assert body_from_structure(found) == b'("MESSAGE" "GLOBAL" NIL NIL NIL "7BIT" 17)'
 
 
 def test_nested_structure() -> None:
