@@ -24,11 +24,10 @@ async def perform(session: SmtpSession, command: Data) -> None:
     transaction = _transaction(session)
     hop = _hop(session, transaction)
 
-    def trace(header: bytes) -> bytes:
-        added = missing_fields(header, hop) if session.submitting else b""
-        return trace_fields(transaction.reverse_path, hop) + added
+    def missing(header: bytes) -> bytes:
+        return missing_fields(header, hop) if session.submitting else b""
 
-    transaction.begin(trace)
+    transaction.begin(trace_fields(transaction.reverse_path, hop), missing)
     session.engine.move(Step.DATA_STARTED)
     session.timeout = DATA_TIMEOUT
     session.send(reply(354, "", "End data with <CR><LF>.<CR><LF>"))

@@ -11,6 +11,8 @@ MAX_RECEIVED = 100
 # What a client calls itself is taken as it is, but must not break the field's syntax.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_DATE = re.compile(rb"^date[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,15 @@ def received_fields(header: bytes) -> int:
     return len(_RECEIVED.findall(header))
 
 
+def has_message_id(header: bytes) -> bool:
+    return _MESSAGE_ID.search(header) is not None
+
+
 def missing_fields(header: bytes, hop: Hop) -> bytes:
     """Date and Message-ID where a client left them out (RFC 6409 §8.1, §8.3)."""
     added = b""
-    if not re.search(rb"^date[ \t]*:", header, re.IGNORECASE | re.MULTILINE):
+    if not _DATE.search(header):
         added += f"Date: {_date(hop.time)}\r\n".encode()
-    if not re.search(rb"^message-id[ \t]*:", header, re.IGNORECASE | re.MULTILINE):
+    if not has_message_id(header):
         added += f"Message-ID: <{hop.id}@{hop.hostname}>\r\n".encode()
     return added
