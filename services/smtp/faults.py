@@ -1,6 +1,6 @@
 """Which reply a failure gets: code, enhanced code and whether it is permanent (RFC 5321 §4.2, RFC 3463)."""
 
-from services.common.errors import Fault, Refused, SyntaxFault
+from services.common.errors import Fault, Refused, SyntaxFault, Unavailable
 from services.smtp.protocol.commands import UnknownCommand
 from services.smtp.protocol.replies import reply
 
@@ -22,8 +22,9 @@ REPLIES = {
     "TLS_UNAVAILABLE": (454, "4.7.0"),
     "MECHANISM_UNKNOWN": (504, "5.5.4"),
     "WRONG_CREDENTIALS": (535, "5.7.8"),
-    "PERMISSION_DENIED": (535, "5.7.8"),
-    "SESSION_ENDED": (535, "5.7.8"),
+    "IDENTITY_DENIED": (535, "5.7.8"),
+    # 535 is for AUTH alone (RFC 4954 §6). The password has changed: a message waits until it is known.
+    "SESSION_ENDED": (451, "4.7.0"),
     "LOGIN_THROTTLED": (454, "4.7.0"),
     "SENDER_NOT_OWNED": (553, "5.7.1"),
     "TOO_MANY_RECIPIENTS": (452, "4.5.3"),
@@ -33,6 +34,11 @@ REPLIES = {
     "STORAGE_FULL": (452, "4.3.1"),
 }
 UNAVAILABLE = (451, "4.3.0")
+LOGIN_UNAVAILABLE = (454, "4.7.0")  # RFC 4954 §6
+
+
+class LoginUnavailable(Unavailable):
+    """Whether the credentials are right cannot be told now."""
 
 
 def reply_to(fault: Fault) -> bytes:
@@ -44,4 +50,6 @@ def reply_to(fault: Fault) -> bytes:
         return reply(*code, fault.text)
     if isinstance(fault, Refused):
         return reply(*REPLIES.get(fault.reason, UNAVAILABLE), fault.text)
+    if isinstance(fault, LoginUnavailable):
+        return reply(*LOGIN_UNAVAILABLE, fault.text)
     return reply(*UNAVAILABLE, fault.text)

@@ -26,7 +26,7 @@ from services.smtp.protocol.engine import BadLine, DataChunk, DataEnd, Engine
 from services.smtp.protocol.replies import reply
 from services.smtp.protocol.state import State, Step
 from services.smtp.recipients import Recipients
-from services.smtp.transaction import Transaction
+from services.smtp.transaction import MAX_RECIPIENTS, Transaction
 
 COMMAND_TIMEOUT = 300.0  # RFC 5321 §4.5.3.2.7
 MAX_MISTAKES = 10
@@ -105,7 +105,7 @@ class SmtpSession(Session):
 
     async def on_event(self, event: Any) -> None:
         if isinstance(event, BadLine):
-            self._mistake(event.fault)
+            self._bad_line(event)
             return
         if not isinstance(event, DataChunk | DataEnd):
             self.service.metrics.commands(type(event).__name__.upper()).inc()
@@ -114,16 +114,21 @@ class SmtpSession(Session):
         except Fault as fault:
             self.answer(fault)
 
-    def _mistake(self, fault: Fault) -> None:
+    def _bad_line(self, event: BadLine) -> None:
+        """Too many end the connection; malformed recipients must not cost the good ones (RFC 5321 §3.3)."""
         if self.engine.state is State.SASL:
             self.engine.move(Step.SASL_ENDED)
             self.mechanism = None
-        self.mistakes += 1
+        transaction = self.transaction
+        if event.recipient and transaction is not None and transaction.malformed < MAX_RECIPIENTS:
+            transaction.malformed += 1
+        else:
+            self.mistakes += 1
         if self.mistakes >= MAX_MISTAKES:
             self.send(reply(421, "4.7.0", "Too many mistakes"))
             self.end()
         else:
-            self.send(reply_to(fault))
+            self.send(reply_to(event.fault))
 
     def answer(self, fault: Fault) -> None:
         """The one place where failures become replies."""
@@ -131,7 +136,11 @@ class SmtpSession(Session):
             self.log.warning("unavailable", cause=str(fault.__cause__ or fault))
             self.service.metrics.unavailable.inc()
         self.send(reply_to(fault))
-        if isinstance(fault, Refused) and fault.reason == "WRONG_CREDENTIALS":
+        if not isinstance(fault, Refused):
+            return
+        if fault.reason == "SESSION_ENDED":
+            self.login = None  # the next MAIL is answered 530, and AUTH is possible again
+        elif fault.reason == "WRONG_CREDENTIALS":
             self.failed_logins += 1
             if self.failed_logins >= MAX_FAILED_LOGINS:
                 self.end()

@@ -37,8 +37,10 @@ VARIABLES = {
 class Platform:
     """A store, and an SMTP server with the listeners `mx`, `submission` and `submissions`."""
 
-    def __init__(self, store: RunningStore, server: Server, context: ssl.SSLContext) -> None:
-        self.store, self.server, self.client_context = store, server, context
+    def __init__(
+        self, store: RunningStore, server: Server, service: Service, context: ssl.SSLContext
+    ) -> None:
+        self.store, self.server, self.service, self.client_context = store, server, service, context
 
     def connect(self, listener: str) -> Connect:
         """How dialogues open a connection."""
@@ -92,4 +94,4 @@ async def running_platform(redis_url: str, folder: Path, **settings: str) -> Asy
         server = await stack.enter_async_context(
             Server(endpoints, lambda stream, spawn: SmtpSession(stream, spawn, service, log), Limits())
         )
-        yield Platform(store, server, client_context)
+        yield Platform(store, server, service, client_context)

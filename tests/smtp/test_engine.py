@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.common.errors import Fault, Refused, SyntaxFault
 from services.common.protocol.address import Mailbox
-from services.smtp.faults import reply_to
+from services.smtp.faults import LoginUnavailable, reply_to
 from services.smtp.protocol import commands as c
 from services.smtp.protocol.engine import BadLine, DataChunk, DataEnd, Engine, Event
 from services.smtp.protocol.state import State, Step
@@ -80,10 +80,50 @@ def test_a_bare_line_feed_is_no_line_end() -> None:
 def test_faults_that_are_not_ours_to_judge_are_temporary() -> None:
     assert reply_to(Refused("SOMETHING_NEW", "?")).startswith(b"451 4.3.0")
     assert reply_to(Fault("?")).startswith(b"451")
+    # A service token of another role: an error of ours, for which no mail may bounce.
+    assert reply_to(Refused("PERMISSION_DENIED", "?")).startswith(b"451 4.3.0")
 
 
 def test_an_address_that_the_store_does_not_take_is_bad_for_ever() -> None:
     assert reply_to(Refused("ADDRESS", "?")) == b"553 5.1.3 ?\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "recipient"),
+    [
+        (b"RCPT TO:<a..b@c.example>", True),
+        (b"rcpt TO:<a@b.example> NOTIFY=NEVER", True),
+        (b"RCPT", True),
+        (b"RCPTS TO:<a@b.example>", False),
+        (b"FROB", False),
+        (b"RCPT TO:<" + b"x" * 3000, False),
+    ],
+    ids=lambda v: repr(v)[:30],
+)
+def test_recipients_that_are_not_taken_are_told_apart(line: bytes, recipient: bool) -> None:
+    engine = Engine(1000)
+    for state, expected in ((State.RCPT, recipient), (State.READY, False)):
+        engine.state = state
+        engine.receive_data(line + b"\r\n")
+        event = engine.next_event()
+        assert isinstance(event, BadLine)
+        assert event.recipient is expected
+
+
+def test_a_reply_line_has_512_octets_at_most() -> None:
+    """RFC 5321 §4.5.3.1.5."""
+    engine = Engine(1000)
+    engine.state = State.READY
+    engine.receive_data(b"MAIL FROM:<a@b.example> " + b"A" * 1900 + b"\r\n")
+    event = engine.next_event()
+    assert isinstance(event, BadLine)
+    assert reply_to(event.fault) == b"555 5.5.4 Parameter " + b"A" * 40 + b" is not known\r\n"
+    assert len(reply_to(Refused("ADDRESS", "x" * 1000))) == 512
+
+
+def test_a_login_that_nobody_can_check_has_a_reply_of_its_own() -> None:
+    """RFC 4954 §6."""
+    assert reply_to(LoginUnavailable("Later")) == b"454 4.7.0 Later\r\n"
 
 
 def converse(octets: bytes, size: int) -> list[Event]:

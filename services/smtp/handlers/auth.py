@@ -3,6 +3,7 @@
 from services.common.errors import Fault, Refused
 from services.common.protocol.sasl import Challenge, Credentials, decode, decode_initial, mechanism
 from services.common.protocol.sasl import Step as SaslStep
+from services.smtp.faults import REPLIES, LoginUnavailable
 from services.smtp.protocol.commands import Auth, SaslResponse
 from services.smtp.protocol.replies import reply
 from services.smtp.protocol.state import Step
@@ -55,7 +56,20 @@ async def _log_in(session: SmtpSession, credentials: Credentials) -> None:
         reason = fault.reason if isinstance(fault, Refused) else "UNAVAILABLE"
         logins(reason).inc()
         session.log.info("login failed", reason=reason)
-        raise
+        told = _told(fault)
+        if told is fault:
+            raise
+        raise told from (fault.__cause__ or fault)
     logins("ok").inc()
     session.log.info("login", account=session.login.account)
     session.send(reply(235, "2.7.0", "Authentication successful"))
+
+
+def _told(fault: Fault) -> Fault:
+    """What the client hears of a failed login: temporary, but for wrong credentials (RFC 4954 §6)."""
+    if isinstance(fault, Refused):
+        if fault.reason == "PERMISSION_DENIED":
+            return Refused("IDENTITY_DENIED", fault.text)
+        if fault.reason in REPLIES:
+            return fault
+    return LoginUnavailable(fault.text)

@@ -24,6 +24,7 @@ class BadLine:
     """A line that is no command here; the fault says why."""
 
     fault: Fault
+    recipient: bool = False  # a RCPT in its place, whose path or parameters are not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,11 @@ class Engine:
         content = without_crlf(line)
         if b"\0" in content:
             raise SyntaxFault("NUL in a command")
-        return parse(content, self.state)
+        try:
+            return parse(content, self.state)
+        except Fault as fault:
+            in_transaction = self.state in (State.MAIL, State.RCPT)
+            return BadLine(fault, in_transaction and content[:5].upper() in (b"RCPT", b"RCPT "))
 
     def _message(self, reader: DataReader) -> Event | None:
         if self._ended:

@@ -7,6 +7,7 @@ import re
 
 from services.common.errors import Refused, SyntaxFault
 
+MAX_NAMED = 40  # octets of a keyword that a reply repeats
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 
 
@@ -28,4 +29,4 @@ def only(found: dict[bytes, bytes | None], known: frozenset[bytes]) -> None:
     """Refused(PARAMETER) when a parameter is not one of these (RFC 5321 §4.1.1.11: 555)."""
     for keyword in found:
         if keyword not in known:
-            raise Refused("PARAMETER", f"Parameter {keyword.decode()} is not known")
+            raise Refused("PARAMETER", f"Parameter {keyword[:MAX_NAMED].decode()} is not known")
