@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from services.local.layout import HOST, write_private
+from services.local.layout import HOST, CannotStart, write_private, write_whole
 
 LIFE = datetime.timedelta(days=800)
 RENEW_BEFORE = datetime.timedelta(days=30)
@@ -17,17 +17,27 @@ RENEW_BEFORE = datetime.timedelta(days=30)
 
 def ensure(certificate: Path, key: Path) -> None:
     """Make certificate and key, unless good ones are there."""
-    if certificate.exists() and key.exists():
-        there = x509.load_pem_x509_certificate(certificate.read_bytes())
-        if there.not_valid_after_utc - _now() > RENEW_BEFORE:
-            return
+    if _good(certificate, key):
+        return
     private = ec.generate_private_key(ec.SECP256R1())
     made = _certificate(private)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     write_private(key, pem.decode())
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    write_whole(certificate, made.public_bytes(serialization.Encoding.PEM).decode(), 0o644)
+
+
+def _good(certificate: Path, key: Path) -> bool:
+    """Whether both are there, whole and of each other, and the certificate stays valid for a while."""
+    try:
+        there = x509.load_pem_x509_certificate(certificate.read_bytes())
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+    except (FileNotFoundError, ValueError):
+        return False
+    except TypeError:  # of somebody else's: it is not replaced
+        raise CannotStart(f"{key} needs a password, which there is no way to give") from None
+    return there.public_key() == private.public_key() and there.not_valid_after_utc - _now() > RENEW_BEFORE
 
 
 def _certificate(private: ec.EllipticCurvePrivateKey) -> x509.Certificate:

@@ -11,8 +11,11 @@ import hmac
 import os
 import secrets
 import socket
+import stat
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +89,17 @@ class Layout:
         for folder in (self.redis, self.bodies):
             folder.chmod(0o700)
 
-    def lock(self) -> int:
+    def lock(self, say: Callable[[str], None]) -> int:
         """Take the folder for this process; a file descriptor that holds it while it is open."""
         descriptor = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + LOCK_PATIENCE
+        deadline, waiting = time.monotonic() + LOCK_PATIENCE, False
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if not waiting:
+                    say(f"{self.data} is in use by another one; it has {LOCK_PATIENCE:g} s to end")
+                    waiting = True
                 if time.monotonic() > deadline:
                     os.close(descriptor)
                     text = f"{self.data} is in use by another one: stop it, or set BUUTA_DATA"
@@ -114,11 +120,29 @@ class Layout:
                     raise CannotStart(text) from None
 
     def redis_socket(self) -> Path:
-        """In the folder, or in a short one when its path is too long for a socket."""
+        """In the folder, or in a short one, made here, when its path is too long for a socket."""
         path = self.redis.resolve() / "redis.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
             return path
-        return Path(tempfile.mkdtemp(prefix="buuta-")) / "redis.sock"
+        short = self._short_folder()
+        with suppress(FileExistsError):  # of one that was killed
+            short.mkdir(0o700)
+        there = short.lstat()
+        if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or there.st_mode & 0o077:
+            raise CannotStart(f"{short} is not ours alone: remove it, or set BUUTA_DATA to a shorter path")
+        return short / "redis.sock"
+
+    def leave_redis_socket(self) -> None:
+        """Remove the short folder, if there is one, once Redis has ended."""
+        short = self._short_folder()
+        with suppress(OSError):
+            (short / "redis.sock").unlink(missing_ok=True)
+            short.rmdir()
+
+    def _short_folder(self) -> Path:
+        """Always the same for a data folder, so that a platform that is killed leaves one at most."""
+        name = hashlib.sha256(os.fsencode(self.redis.resolve())).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"buuta-{os.getuid()}-{name}"
 
     def cluster_key(self) -> str:
         """The key that signs all tokens, made at the first start."""
@@ -143,9 +167,15 @@ def service_token(cluster_key: str, role: str) -> str:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
+    write_whole(path, text, 0o600)
+
+
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Write a file whole or not at all."""
     new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, mode)  # of a file that a crash has left
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from services.local import certificate, demo, redis
 from services.local.child import Child, Console, Gone
@@ -12,6 +13,7 @@ from services.local.layout import CannotStart, Layout, layout_from, service_toke
 
 FRONT_ENDS = ("smtp", "pop3", "imap")
 NAMES = ("redis", "store", *FRONT_ENDS)
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
 class Supervisor:
@@ -42,7 +44,7 @@ class Supervisor:
         settings = {
             "LISTEN": self._layout.address("store"),
             "ROLES": "api,collect",
-            "REDIS_URL": f"unix://{self._socket}?db=0",
+            "REDIS_URL": f"unix://{quote(str(self._socket))}?db=0",
             "CLUSTER_KEY": self._key,
             "DEFAULT_DOMAIN": self._environ.get("DEFAULT_DOMAIN") or demo.DOMAIN,
         }
@@ -86,6 +88,7 @@ class Supervisor:
             stop.cancel()
             await self._end()
             await asyncio.gather(starting, *keepers, return_exceptions=True)
+            self._layout.leave_redis_socket()
 
     def _signalled(self) -> None:
         if self._stop.is_set():
@@ -141,16 +144,22 @@ async def _is_ready(port: int) -> None:
         await asyncio.sleep(0.1)
 
 
+def _complain(text: str) -> None:
+    print(f"buuta: {text}", file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Run the platform; the exit code."""
     try:
         layout = layout_from(dict(os.environ))
         layout.prepare()
-        lock = layout.lock()
+        lock = layout.lock(_complain)
         layout.check_ports()
         certificate.ensure(layout.certificate, layout.private_key)
         asyncio.run(Supervisor(layout, dict(os.environ), lock).run())
     except (CannotStart, Gone, OSError) as error:
-        print(f"buuta: {error}", file=sys.stderr)
+        _complain(str(error))
         return 1
+    except KeyboardInterrupt:  # before there was anything to stop
+        return INTERRUPTED
     return 0

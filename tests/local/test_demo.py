@@ -1,11 +1,13 @@
 """The demo accounts: made once, whatever the store does meanwhile."""
 
 import asyncio
+import shlex
 from pathlib import Path
 
 import pytest
 
 from buuta.errors import Unavailable
+from buuta.v1.delivery_pb2 import ResolveRecipientRequest
 from services.local import demo
 from services.local.layout import PORTS, Layout, service_token
 from tests.support.processes import RedisServer, free_port
@@ -37,4 +39,13 @@ async def test_a_store_that_is_away_is_waited_for(
         await asyncio.wait_for(making, 60)
         session = await store.admin.login("alice@example.test", b"alice", "192.0.2.1")
         assert session.address == "alice@example.test"
+        for address in ("postmaster", "postmaster@example.test"):  # RFC 5321 §4.5.1
+            request = ResolveRecipientRequest(address=address)
+            assert (await store.admin.delivery.ResolveRecipient(request)).account == session.account
     assert layout.demo_made.exists()
+
+
+def test_the_commands_to_try_name_any_folder() -> None:
+    words = shlex.split(demo.banner(Layout(Path("/data dir/it's #1"), 23000)).partition("To try:")[2])
+    assert words[words.index("--cacert") + 1] == "/data dir/it's #1/tls/cert.pem"
+    assert "BUUTA_DATA=/data dir/it's #1" in words

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from services.local import certificate, layout
 from services.local.layout import CannotStart, Layout, layout_from
@@ -74,6 +76,32 @@ def test_certificate(place: Layout) -> None:
         assert client.version() == "TLSv1.3"
 
 
+@pytest.mark.parametrize("damage", ["empty certificate", "empty key", "no key", "another key", "garbage"])
+def test_a_damaged_certificate_is_made_anew(place: Layout, damage: str) -> None:
+    certificate.ensure(place.certificate, place.private_key)
+    before = place.certificate.read_bytes()
+    match damage:
+        case "empty certificate":
+            place.certificate.write_bytes(b"")
+        case "empty key":
+            place.private_key.write_bytes(b"")
+        case "no key":
+            place.private_key.unlink()
+        case "another key":
+            pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            place.private_key.write_bytes(pem)
+        case "garbage":
+            place.certificate.write_bytes(before[:100])
+    leftover = place.private_key.with_name("key.pem.new")
+    leftover.touch(0o644)
+    certificate.ensure(place.certificate, place.private_key)
+    assert place.certificate.read_bytes() != before
+    assert stat.S_IMODE(place.private_key.stat().st_mode) == 0o600
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(place.certificate, place.private_key)
+
+
 def test_taken_port(place: Layout) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -85,13 +113,16 @@ def test_taken_port(place: Layout) -> None:
 
 def test_one_at_a_time(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "LOCK_PATIENCE", 0.0)
-    held = place.lock()
+    said: list[str] = []
+    held = place.lock(said.append)
     holder = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[held])
     os.close(held)
     with pytest.raises(CannotStart, match="in use"):
-        place.lock()  # what a killed supervisor left behind holds it
+        place.lock(said.append)  # what a killed supervisor left behind holds it
+    assert len(said) == 1
     holder.communicate(b"\n")
-    os.close(place.lock())
+    os.close(place.lock(said.append))
+    assert len(said) == 1
 
 
 def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
@@ -99,4 +130,11 @@ def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
     assert short.redis_socket() == Path("/v/redis/redis.sock")
     elsewhere = long.redis_socket()
     assert len(str(elsewhere)) < layout.MAX_SOCKET_PATH
-    elsewhere.parent.rmdir()
+    assert stat.S_IMODE(elsewhere.parent.stat().st_mode) == 0o700
+    elsewhere.touch()
+    assert long.redis_socket() == elsewhere, "of one that was killed"
+    elsewhere.parent.chmod(0o777)
+    with pytest.raises(CannotStart, match="not ours"):
+        long.redis_socket()
+    long.leave_redis_socket()
+    assert not elsewhere.parent.exists()

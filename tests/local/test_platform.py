@@ -6,6 +6,7 @@ import signal
 import smtplib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,28 @@ def test_a_second_one_on_the_same_folder_is_refused(platform: Platform) -> None:
     )
     assert second.returncode == 1
     assert "in use" in second.stderr
+    third = subprocess.Popen(
+        [sys.executable, "-m", "services.local"], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert third.stderr is not None
+    assert "in use" in third.stderr.readline()
+    third.send_signal(signal.SIGINT)
+    assert third.communicate(timeout=30)[1] == ""
+    assert third.returncode == 130
+
+
+def test_any_name_of_a_folder(tmp_path: Path) -> None:
+    """It is part of a URL, of commands, and of the path of a socket, which has to be short."""
+    redis_binary()
+    platform = Platform(tmp_path)
+    short = set(Path(tempfile.gettempdir()).glob("buuta-*"))
+    for folder in ("a #1?db=2 %20 'b'", "long" * 30):
+        platform.data = tmp_path / folder
+        platform.start()
+        platform.deliver("one", to="postmaster@example.test")
+        assert platform.subjects() == ["one"]
+        assert platform.stop() == 0
+    assert set(Path(tempfile.gettempdir()).glob("buuta-*")) == short
 
 
 def test_a_second_store_and_front_end_are_the_same_system(platform: Platform) -> None:
