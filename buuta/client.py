@@ -3,8 +3,10 @@
     with buuta.Client("127.0.0.1:10051", token) as client:
         account = client.accounts.GetAccount(GetAccountRequest(address="u1@example.test")).account
 
-Every call carries the tokens and a deadline; a mutation without `request_id`
-gets one; UNAVAILABLE is tried again with the same id; failures are raised as
+Every call carries the tokens, and a unary one a deadline. A stream lasts as long
+as it has to; when the network is dead it ends with UNAVAILABLE after some
+fifteen seconds. A mutation without `request_id` gets one; UNAVAILABLE is tried
+again with the same id, but for streams; failures are raised as
 `buuta.errors.ApiError`. Thread-safe, as gRPC channels are.
 """
 
@@ -31,6 +33,9 @@ from buuta.v1.message_pb2_grpc import MessageServiceStub
 
 TIMEOUT = 30.0  # seconds a unary call may take in one try
 RETRY_AFTER = (0.2, 1.0, 3.0)  # seconds before the second, third and fourth try
+# While a call runs the store is asked so often whether it is still there, and has so long to answer.
+KEEPALIVE_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 5_000
 CHUNK = 256 * 1024  # octets an UploadRequest may carry
 # SyncMailbox answers a mailbox of a million messages with 28 MB of columns.
 MAX_RESPONSE = 64 * 1024 * 1024
@@ -87,7 +92,7 @@ class _Chores(
     grpc.StreamUnaryClientInterceptor,  # type: ignore[type-arg]
     grpc.StreamStreamClientInterceptor,  # type: ignore[type-arg]
 ):
-    """Tokens, deadlines, request ids, retries, errors: what every call needs."""
+    """Tokens, deadlines of unary calls, request ids, retries, errors: what every call needs."""
 
     def __init__(self, metadata: list[tuple[str, str]], timeout: float) -> None:
         self._metadata, self._timeout = metadata, timeout
@@ -129,6 +134,10 @@ def open_channel(endpoint: str, ca_file: str | Path | None, name: str = "") -> g
         ("grpc.enable_retries", 0),  # ours carry the request id
         ("grpc.enable_http_proxy", 0),  # $http_proxy is for the web
         ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # a minute if it is not said as well
+        ("grpc.http2.max_pings_without_data", 0),  # a watch may have nothing to say for days
     ]
     if name:
         options.append(("grpc.default_authority", name))

@@ -109,7 +109,11 @@ def _progress() -> Progress:
 
 
 def import_accounts(
-    file: Annotated[typer.FileText, typer.Argument(help="lines of address,password; - is standard input")],
+    file: Annotated[
+        typer.FileText,
+        # Spreadsheets write a byte order mark, which is no part of the first address.
+        typer.Argument(encoding="utf-8-sig", help="lines of address,password; - is standard input"),
+    ],
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="an address that is taken is no failure")
     ] = False,

@@ -15,7 +15,7 @@ def endpoint() -> str:
     """host:port of the store."""
     value = os.environ.get("BUUTA_STORE") or DEFAULT_STORE
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise CommandError(f"BUUTA_STORE must be host:port, not {value!r}", USAGE)
     return value
 
@@ -27,6 +27,8 @@ def addresses() -> list[str]:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise CommandError(f"{host}: {error.strerror}") from None
+    except UnicodeError:
+        raise CommandError(f"BUUTA_STORE: {host!r} is no host name", USAGE) from None
     hosts = dict.fromkeys(info[4][0] for info in found)
     return [f"[{name}]:{port}" if ":" in str(name) else f"{name}:{port}" for name in hosts]
 
@@ -34,14 +36,22 @@ def addresses() -> list[str]:
 def token() -> str:
     """The service token of the role admin."""
     if value := os.environ.get("BUUTA_TOKEN"):
-        return value.strip()
+        return _checked(value, "BUUTA_TOKEN")
     data = os.environ.get("BUUTA_DATA") or "./var"
     path = Path(os.environ.get("BUUTA_TOKEN_FILE") or Path(data) / "admin.token")
     try:
-        return path.read_text().strip()
+        return _checked(path.read_bytes().decode("ascii", "replace"), str(path))
     except OSError as error:
         text = f"no token: set BUUTA_TOKEN or BUUTA_TOKEN_FILE ({path}: {error.strerror})"
         raise CommandError(text, NO_PERMISSION) from None
+
+
+def _checked(value: str, where: str) -> str:
+    """A token is printable ASCII without spaces; gRPC sends nothing else in metadata."""
+    value = value.strip()
+    if not (value and value.isascii() and value.isprintable() and " " not in value):
+        raise CommandError(f"{where} holds no token", NO_PERMISSION)
+    return value
 
 
 def ca_file() -> str | None:

@@ -5,12 +5,14 @@ Exit codes: 1 the store refused, or part of the work failed; 2 wrong usage;
 (EX_NOPERM).
 """
 
+import io
 import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from buuta.cli.output import clean
 from buuta.errors import ApiError, PermissionDenied, Unauthenticated, Unavailable
 
 FAILED = 1
@@ -38,13 +40,15 @@ def exit_code(error: ApiError) -> int:
 
 def complain(text: str) -> None:
     """One line on standard error, whatever is in the text."""
-    print("buuta: " + " ".join(text.split()), file=sys.stderr)
+    print("buuta: " + " ".join(clean(text).split()), file=sys.stderr)
 
 
 class OneLineErrors(TyperGroup):
     """The one place where failures become a line and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # texts from messages, in any locale
         try:
             return super().invoke(ctx)
         except ApiError as error:
@@ -53,6 +57,9 @@ class OneLineErrors(TyperGroup):
         except CommandError as error:
             complain(str(error))
             raise typer.Exit(error.exit_code) from None
+        except UnicodeError:  # its own text would repeat a password
+            complain("an argument is not UTF-8")
+            raise typer.Exit(USAGE) from None
         except BrokenPipeError:
             raise  # the reader of our output has gone: typer ends quietly
         except OSError as error:

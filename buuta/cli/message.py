@@ -1,10 +1,8 @@
 """buuta message: list, read and add messages."""
 
-import email.policy
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from email.parser import BytesHeaderParser
 from functools import partial
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 
 from buuta.cli.connection import account_id, connect
 from buuta.cli.errors import USAGE, CommandError
+from buuta.cli.header_text import header_texts
 from buuta.cli.output import Json, print_rows
 from buuta.client import Client
 from buuta.columns import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, flag_names, i64, internal_date, pack_u32, u32, u64
@@ -31,7 +30,6 @@ Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="an address of t
 MailboxName = Annotated[str, typer.Option("--mailbox", "-m", help="name of the mailbox")]
 PIECE = 256 * 1024
 _LONE_LF = re.compile(rb"(?<!\r)\n")
-_HEADERS = BytesHeaderParser(policy=email.policy.default)
 
 
 def _mailbox(client: Client, account: str, name: str) -> Mailbox:
@@ -40,10 +38,10 @@ def _mailbox(client: Client, account: str, name: str) -> Mailbox:
 
 def _row(header: bytes, keywords: Iterable[str], numbers: tuple[int, int, int, int]) -> tuple[object, ...]:
     uid, flags, size, date = numbers
-    fields = _HEADERS.parsebytes(header)
+    texts = header_texts(header)
     names = list(flag_names(flags, keywords))
     when = internal_date(date).isoformat(timespec="seconds")
-    return uid, when, str(fields["From"] or ""), str(fields["Subject"] or ""), size, names
+    return uid, when, texts.get("from", ""), texts.get("subject", ""), size, names
 
 
 def _rows(client: Client, account: str, mailbox: Mailbox, uids: bytes) -> Iterator[tuple[object, ...]]:

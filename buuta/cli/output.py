@@ -33,8 +33,11 @@ def time_text(time: Timestamp) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One value, on one line."""
-    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    """One value, on one line; what is not printable is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    print(text)
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool = False) -> None:

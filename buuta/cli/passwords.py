@@ -28,7 +28,10 @@ def password(value: str) -> Password:
 def read_password(from_stdin: bool) -> Password:
     """One new password, from the first line of standard input or asked for twice."""
     if from_stdin:
-        return password(sys.stdin.readline().rstrip("\r\n"))
+        try:
+            return password(sys.stdin.buffer.readline().decode().rstrip("\r\n"))
+        except UnicodeDecodeError:
+            raise CommandError("the password is not UTF-8", USAGE) from None
     if not sys.stdin.isatty():
         raise CommandError("no terminal to ask on: use --password-stdin", USAGE)
     first = getpass.getpass("Password: ")

@@ -35,6 +35,7 @@ class Cli:
             env=environment,
             capture_output=True,
             text=True,
+            errors="surrogateescape",  # octets that are no UTF-8
             check=False,
         )
         assert done.returncode == exit_code, done.stderr + done.stdout

@@ -70,6 +70,35 @@ async def test_messages(cli: Cli, tmp_path: Path) -> None:
     assert set(names) == {"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"}
 
 
+async def test_a_byte_order_mark_is_no_part_of_an_address(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "accounts.csv"
+    file.write_text("\ufeffbom1@example.test,secret\n")
+    await cli("account", "import", str(file))
+    await cli("account", "import", "-", stdin="\ufeffbom2@example.test,secret\n")
+    file.write_text("\ufeffaddress,password\nbom3@example.test,secret\n")
+    await cli("account", "import", str(file))
+    addresses = {row["address"] for row in await cli.rows("account", "list")}
+    assert addresses >= {"bom1@example.test", "bom2@example.test", "bom3@example.test"}
+
+
+async def test_a_malformed_message_hides_no_other(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "message.eml"
+    subjects = [b"[red]x[/red]", b"=?utf-8?q?=1B]0;title=07=C2=9B31m?=", b"=?unicode_escape?q?=5Cud800?="]
+    for sender, subject in zip((b'"', b"a:;b:", b"a@["), subjects, strict=True):
+        file.write_bytes(b"From: " + sender + b"\nSubject: " + subject + b"\n\nText\n")
+        await cli("message", "append", "alice@example.test", str(file))
+    listed = (await cli("message", "list", "alice@example.test")).stdout.splitlines()
+    assert [line.split("\t")[2:4] for line in listed] == [
+        ['"', "[red]x[/red]"],
+        ["a:;b:", " ]0;title  31m"],
+        ["a@[", " "],
+    ]
+    json_text = (await cli("message", "list", "alice@example.test", "--json")).stdout
+    assert json_text.rstrip("\n").isprintable()
+    assert json.loads(json_text)[1]["subject"] == "\x1b]0;title\x07\x9b31m"
+    await cli("message", "list", "alice@example.test", PYTHONIOENCODING="ascii")
+
+
 async def test_status(cli: Cli) -> None:
     (row,) = await cli.rows("status")
     assert row["state"] == "serving"
@@ -81,8 +110,27 @@ async def test_failures_are_one_line(cli: Cli, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     done = await cli("domain", "list", exit_code=77, BUUTA_TOKEN="admin:false")
     assert done.stderr.count("\n") == 1
-    done = await cli("domain", "list", exit_code=2, BUUTA_STORE="nonsense")
-    assert "BUUTA_STORE" in done.stderr
+    for store in ("nonsense", "127.0.0.1:\u00b2", "127.0.0.1:99999"):
+        done = await cli("status", exit_code=2, BUUTA_STORE=store)
+        assert "BUUTA_STORE" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+async def test_octets_that_are_no_text_are_one_line(cli: Cli) -> None:
+    create = ("account", "create")
+    failures = [
+        await cli(*create, "u1@example.test", "--password-stdin", stdin="p\udcffw\n", exit_code=2),
+        await cli(*create, "x\udcff@example.test", "--password-stdin", stdin="pw\n", exit_code=2),
+        await cli("account", "show", "x\udcff", exit_code=2),
+        await cli("domain", "list", exit_code=77, BUUTA_TOKEN_FILE="/bin/true"),
+        *[
+            await cli("domain", "list", exit_code=77, BUUTA_TOKEN=token)
+            for token in ("\udcff", "a\nb", "\u00e9", "a b")
+        ],
+    ]
+    for done in failures:
+        assert done.stderr.startswith("buuta: ")
+        assert done.stderr.count("\n") == 1
 
 
 async def test_http_proxies_are_not_for_us(cli: Cli) -> None:

@@ -1,10 +1,13 @@
 """The client for programs against the real store."""
 
 import asyncio
+import socket
+import threading
 
 import pytest
 
 import buuta
+import buuta.client
 from buuta.client import new_request_id
 from buuta.errors import InvalidArgument, NotFound, Unavailable
 from buuta.v1.account_pb2 import (
@@ -61,3 +64,29 @@ async def test_a_watch_that_is_given_up_is_no_failure(
     await asyncio.to_thread(watch)
     said = capfd.readouterr()
     assert "call failed" not in said.out + said.err
+
+
+def test_a_stream_over_a_dead_network_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that takes the call and then is silent, as behind a cable that was pulled."""
+    monkeypatch.setattr(buuta.client, "KEEPALIVE_MS", 500)
+    monkeypatch.setattr(buuta.client, "KEEPALIVE_TIMEOUT_MS", 500)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connections: list[socket.socket] = []
+
+        def take() -> None:
+            connection, _ = silent.accept()
+            connection.sendall(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS, as HTTP/2 begins, and no word more
+            connections.append(connection)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        with buuta.Client(f"127.0.0.1:{silent.getsockname()[1]}", "token") as platform:
+            call = platform.changes.Watch(WatchRequest())
+            alarm = threading.Timer(30, call.cancel)
+            alarm.start()
+            with pytest.raises(Unavailable):  # and not CANCELLED
+                next(call)
+            alarm.cancel()
+        thread.join()
+        for connection in connections:
+            connection.close()
