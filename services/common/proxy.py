@@ -50,7 +50,7 @@ def _version_2(data: bytes) -> Header | None:
     if len(data) < V2_HEADER:
         return None
     length = int.from_bytes(data[14:16], "big")
-    if length > MAX_V2 or data[12] >> 4 != 2:
+    if length > MAX_V2 or data[12] not in (0x20, 0x21):  # version 2, LOCAL or PROXY
         raise ValueError("malformed PROXY header")
     if len(data) < V2_HEADER + length:
         return None

@@ -27,7 +27,7 @@ GONE = (grpc.aio.BaseError, asyncio.InvalidStateError)  # what a stream whose cl
 DEFAULT_SECONDS = 20.0
 # Calls of one stream at work; beyond them it is not read from.
 AT_WORK = 1000
-# Octets of replies that share a message.
+# Octets of replies that may share a message.
 TOGETHER = 256 * 1024
 
 
@@ -135,10 +135,12 @@ class Pipe:
             self._writing = False
 
     def _next_replies(self) -> list[pb.Reply]:
-        """What goes into one message."""
+        """What goes into one message; a large reply has one of its own, which may be as large as gRPC takes."""
         size = place = 0
-        while place < len(self._replies) and size < TOGETHER:
-            size += len(self._replies[place].response)
+        for reply in self._replies:
+            size += len(reply.response)
+            if place and size > TOGETHER:
+                break
             place += 1
         taken, self._replies = self._replies[:place], self._replies[place:]
         return taken

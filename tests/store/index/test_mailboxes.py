@@ -210,6 +210,8 @@ async def test_there_is_a_limit_of_names(index: Index) -> None:
     assert await refusal(index.rename_mailbox(scope, request(), "INBOX", "one more")) == "LIMIT"
     await index.subscribe(scope, request(), "Drafts", False)
     await index.delete_mailbox(scope, request(), "Drafts")
+    assert await refusal(create(index, scope, "level/one more")) == "LIMIT"
+    assert await refusal(index.rename_mailbox(scope, request(), "Sent", "level/level/Sent")) == "LIMIT"
     await create(index, scope, "one more")
 
 

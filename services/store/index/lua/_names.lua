@@ -51,15 +51,19 @@ local function new_mailbox(name, use)
   return int(seq)
 end
 
--- The levels above a name that are not there (RFC 3501 §6.3.3).
+-- The levels above a name that are not there (RFC 3501 §6.3.3); answers how many it makes.
 local function create_parents(name)
-  local at = string.find(name, '/', 1, true)
+  local at, made = string.find(name, '/', 1, true), 0
   while at do
     local parent = string.sub(name, 1, at - 1)
-    if not exists(name_entry(parent)) then new_mailbox(parent, '0') end
+    if not exists(name_entry(parent)) then
+      new_mailbox(parent, '0')
+      made = made + 1
+    end
     at = string.find(name, '/', at + 1, true)
   end
+  return made
 end
-local function check_limit()
-  if redis.call('HLEN', P .. ':n') >= 10000 then refuse('LIMIT', 'too many mailboxes') end
+local function check_limit(more)
+  if redis.call('HLEN', P .. ':n') + more > 10000 then refuse('LIMIT', 'too many mailboxes') end
 end

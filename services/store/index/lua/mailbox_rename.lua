@@ -20,8 +20,7 @@ local function run()
   if from ~= 'INBOX' and string.sub(to, 1, #from + 1) == from .. '/' then
     refuse('MAILBOX_NAME', 'a mailbox cannot be inside itself')
   end
-  check_limit()
-  create_parents(to)
+  check_limit((from == 'INBOX' and 1 or 0) + create_parents(to))
   next_seq()
   if from == 'INBOX' then
     local old = name_entry(to)

@@ -10,7 +10,7 @@ local function run()
   end
   next_seq()
   if not entry then
-    check_limit()
+    check_limit(1)
     entry = { id = '0', use = '0' }
   end
   entry.subscribed = wanted
