@@ -134,7 +134,10 @@ async def everything(index: Index) -> None:
     await index.lock_maildrop(scope, b"1" * 16, 60_000, renew=False)
     await index.expunge(scope, request(), 1, uids(3), force=True, lock=b"1" * 16)
     await index.copy(scope, request(), 1, uids(*range(10, 1100)), "Trash", move=False)
-    await index.end_operation(account, keys.tag(keys.shard_of(account)) + b":op:none")
+    which = uids(*range(10, 20)).tobytes()  # of a larger command, which then cannot go on
+    await index.write("message_copy", scope, request(), 1, "n", "Trash", "copy", which, "name", 2**45, 0, "")
+    for name in ("name", "none"):
+        await index.undo_operation(account, keys.operation_key(account, name))
     await index.delete_mailbox(scope, request(), "b")
     await index.delete_account(request().id, other.account)
     shard = keys.shard_of(account)
