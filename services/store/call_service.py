@@ -135,7 +135,7 @@ class Pipe:
             self._writing = False
 
     def _next_replies(self) -> list[pb.Reply]:
-        """What goes into one message; a large reply has one of its own, which may be as large as gRPC takes."""
+        """What goes into one message. A large reply goes alone: it may be as large as gRPC takes."""
         size = place = 0
         for reply in self._replies:
             size += len(reply.response)
