@@ -5,6 +5,7 @@ decides the rest for the message of one of these rows, cheap keys first, and
 asks no more keys than it needs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -29,17 +30,18 @@ class Cost(IntEnum):
     BODY = 2
 
 
-class Key:
+class Key(ABC):
     """A node."""
 
     cost = Cost.COLUMN
 
+    @abstractmethod
     async def look(self, rows: Columns, pace: Pace) -> tuple[Mask, Mask]:
         """(rows that match whatever else their messages hold, rows that may match)"""
-        raise NotImplementedError
 
+    @abstractmethod
     async def matches(self, message: Message, row: int) -> bool:
-        raise NotImplementedError
+        """Whether the message of a row that may match does."""
 
 
 def prepared(key: SearchKey, keywords: Sequence[str]) -> Key:

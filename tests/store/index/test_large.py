@@ -5,6 +5,7 @@ between two messages, and go on when they are repeated.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,6 +58,12 @@ async def live_uids(index: Index, scope: Scope, name: str) -> list[int]:
 async def operations(index: Index, scope: Scope) -> list[bytes]:
     tag = keys.tag(keys.shard_of(scope.account))
     return [key for key in await keys_of(index, tag) if key.startswith((tag + b":op:", tag + b":ops"))]
+
+
+async def change_places(index: Index, scope: Scope) -> None:
+    """What was called a is called b, and another mailbox a."""
+    await index.rename_mailbox(scope, request(), "a", "b")
+    await index.create_mailbox(scope, request(), "a", 0)
 
 
 def all_of(count: int) -> U32:
@@ -167,12 +174,8 @@ async def test_a_destination_whose_name_goes_to_another_mailbox(
     which = await fill(index, scope, COPIES)
     await index.create_mailbox(scope, request(), "a", 0)
 
-    async def change_places() -> None:
-        await index.rename_mailbox(scope, request(), "a", "b")
-        await index.create_mailbox(scope, request(), "a", 0)
-
     line.break_at("message_copy", 2)
-    line.instead = change_places
+    line.instead = partial(change_places, index, scope)
     done = await index.copy(scope, request(), 1, which, "a", move)
     assert done.destination_uids.tolist() == await live_uids(index, scope, "b") == all_of(COPIES).tolist()
     assert done.uidvalidity == (await header(index, scope, "b")).uidvalidity
@@ -185,15 +188,14 @@ async def test_an_undo_takes_nothing_of_another_mailbox(index: Index, line: Inte
     which = await fill(index, scope, COPIES)
     await index.create_mailbox(scope, request(), "a", 0)
 
-    async def change_places() -> None:
-        await index.rename_mailbox(scope, request(), "a", "b")
-        await index.create_mailbox(scope, request(), "a", 0)
+    async def overtaken() -> None:
+        await change_places(index, scope)
         await index.append(scope, request(), "a", [message(0), message(0)])
         line.instead = None
         line.break_at("message_copy", 1)
 
     line.break_at("message_copy", 2)
-    line.instead = change_places
+    line.instead = overtaken
     with pytest.raises(Unavailable):
         await index.copy(scope, request(), 1, which, "a", move=False)
     await index.undo_operations(keys.shard_of(scope.account))
